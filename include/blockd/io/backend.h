@@ -1,0 +1,79 @@
+// What the loop asks of a system: kqueue, or a simulated world in tests. All that is not
+// deterministic (time, completion order, sizes, errors) enters through this interface.
+//
+// It is called per batch, not per byte. A backend completes an operation by setting its `result`
+// and pushing it on `completed`; it never runs a callback. Except for wake(), everything runs on
+// the loop's thread.
+#pragma once
+
+#include <blockd/error.h>
+#include <blockd/io/completion.h>
+
+#include <cstdint>
+#include <memory>
+
+namespace blockd::io {
+
+enum class ShutdownKind : uint8_t { receive, send, both };
+
+struct ListenOptions {
+    Address address;
+    int32_t backlog = 128;       // macOS caps it there (SOMAXCONN).
+    uint32_t unix_mode = 0660;   // Permissions of a unix socket's path.
+};
+
+class Backend {
+  public:
+    Backend() = default;
+    Backend(const Backend&) = delete;
+    Backend& operator=(const Backend&) = delete;
+    virtual ~Backend() = default;
+
+    virtual const char* name() const = 0;
+
+    // Nanoseconds of a clock that never goes back.
+    virtual uint64_t now_ns() = 0;
+
+    // Takes every operation of `submitted`; those that end at once go to `completed`.
+    virtual void submit(CompletionList& submitted, CompletionList& completed) = 0;
+
+    // Collects what has ended since, sleeping up to `wait_ns` if nothing has; 0 never sleeps.
+    // May return early and empty.
+    virtual void poll(CompletionList& completed, uint64_t wait_ns) = 0;
+
+    // Asks an operation that submit() took to end. It completes as ever: with ECANCELED, or with
+    // what it achieved when the request came too late.
+    virtual void cancel(Completion& completion, CompletionList& completed) = 0;
+
+    // Ends a sleep of poll(), now or the next one. Any thread.
+    virtual void wake() = 0;
+
+    // How many disk operations the system can usefully have in flight.
+    virtual uint32_t disk_depth() const = 0;
+
+    // A non-blocking, close-on-exec socket that never raises SIGPIPE.
+    virtual Result<Fd> open_socket(AddressFamily family) = 0;
+
+    // Opens, binds and listens. A unix path left behind by a dead server is replaced; one that a
+    // live server answers on is Error{address_in_use}.
+    virtual Result<Fd> listen(const ListenOptions& options) = 0;
+
+    // Ends the connection, so that pending operations complete. Never fails: a peer that is gone
+    // (ENOTCONN on macOS) is what was wanted.
+    virtual void shutdown(Fd socket, ShutdownKind kind) = 0;
+
+    // The near and the far end of a socket.
+    virtual Result<Address> local_address(Fd socket) = 0;
+    virtual Result<Address> peer_address(Fd socket) = 0;
+};
+
+struct BackendOptions {
+    uint32_t disk_workers = 16;  // 1 to disk_workers_max. 4 give half of 16's speed at depth 32.
+};
+inline constexpr uint32_t disk_workers_max = 256;
+
+// kqueue, natively or (Linux) on the project's own emulation. Error{too_many_files, no_memory, ...}
+// when the system has no room.
+Result<std::unique_ptr<Backend>> make_kqueue_backend(const BackendOptions& options);
+
+}  // namespace blockd::io

@@ -1,0 +1,49 @@
+// Every bound of the server, and how the bounds relate.
+#pragma once
+
+#include <blockd/nbd_wire.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace blockd::server {
+
+// Bytes of one piece of a request's memory and of one disk operation; larger requests are made of
+// several.
+inline constexpr uint32_t chunk_size_max = 1u << 20;
+
+// What a connection receives into when no payload is expected.
+inline constexpr uint32_t receive_buffer_size = 16u << 10;
+
+// Pieces of one sendmsg, and bytes of one.
+inline constexpr uint32_t send_vectors_max = 64;
+
+inline constexpr uint32_t exports_max = 1024;
+inline constexpr uint32_t listeners_max = 64;
+
+// What the operator may choose.
+struct Limits {
+    uint32_t connections = 1024;
+    uint32_t requests_per_connection = 128;
+    uint64_t bytes_per_connection = 64u << 20;  // Request memory; one request always fits.
+    uint32_t requests = 4096;                   // Of all connections together.
+    uint64_t buffer_bytes = 256u << 20;         // Request memory of all connections together.
+    uint64_t handshake_timeout_ns = 10'000'000'000;
+    uint64_t send_timeout_ns = 30'000'000'000;  // Replies that the client does not take.
+    uint64_t shutdown_grace_ns = 10'000'000'000;
+};
+
+inline constexpr uint32_t connections_max = 65'536;
+inline constexpr uint32_t requests_per_connection_max = 1024;
+inline constexpr uint32_t requests_max = 65'536;
+inline constexpr uint64_t buffer_bytes_min = 64u << 20;
+inline constexpr uint64_t buffer_bytes_max = uint64_t(1) << 40;
+inline constexpr uint64_t bytes_per_connection_min = nbd::payload_size_max + 2 * chunk_size_max;
+
+static_assert(nbd::payload_size_max % chunk_size_max == 0);
+static_assert(buffer_bytes_min >= bytes_per_connection_min,
+              "a request of maximum size fits while nothing else runs");
+static_assert(Limits().bytes_per_connection >= bytes_per_connection_min);
+static_assert(Limits().buffer_bytes >= buffer_bytes_min);
+
+}  // namespace blockd::server
