@@ -33,6 +33,11 @@ struct Extent {
     bool is_hole;
 };
 
+enum class Durability : uint8_t {
+    full,  // A sync reaches the medium: fdatasync (Linux), F_FULLFSYNC (macOS).
+    weak,  // A sync reaches the drive, which may keep it in its cache.
+};
+
 enum class OperationKind : uint8_t {
     none,
     // Sockets. At most one of accept and recv, and one of connect and send, at a time per socket.
@@ -69,6 +74,7 @@ struct Operation {
     const char* path = nullptr;
     int32_t open_flags = 0;
     uint32_t open_mode = 0;
+    Durability durability = Durability::full;
 };
 
 class Completion {

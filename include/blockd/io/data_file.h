@@ -21,11 +21,6 @@ enum class Caching : uint8_t {
     cached,    // The file system or the file's size allows neither.
 };
 
-enum class Durability : uint8_t {
-    full,  // A sync reaches the medium: fdatasync (Linux), F_FULLFSYNC (macOS).
-    weak,  // A sync reaches the drive, which may keep it in its cache.
-};
-
 struct DataFileOptions {
     std::string path;
     DataFilePurpose purpose = DataFilePurpose::open;

@@ -81,6 +81,7 @@ class Loop {
     };
     struct Sync {
         Fd file;
+        Durability durability = Durability::full;
     };
     struct Range {  // punch_hole, zero_range
         Fd file;
