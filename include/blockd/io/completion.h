@@ -69,7 +69,8 @@ struct Operation {
     std::byte* data = nullptr;
     uint64_t size = 0;
     uint64_t offset = 0;
-    Extent* extents = nullptr;
+    Extent* extents = nullptr;  // An array of `extents_max`.
+    uint32_t extents_max = 0;
     const Address* address = nullptr;
     const char* path = nullptr;
     int32_t open_flags = 0;
