@@ -1,0 +1,112 @@
+#include "support/daemon_process.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support/temporary_directory.h"
+
+extern char** environ;
+
+namespace blockd::support {
+namespace {
+
+int64_t now_ms() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return int64_t(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+Patience::Patience(int32_t timeout_ms) : deadline_ms_(now_ms() + timeout_ms) {}
+
+bool Patience::wait() {
+    if (now_ms() >= deadline_ms_) return false;
+    const timespec pause = {.tv_sec = 0, .tv_nsec = 2'000'000};
+    nanosleep(&pause, nullptr);
+    return true;
+}
+
+DaemonProcess::~DaemonProcess() {
+    if (is_running()) kill_now();
+}
+
+std::string DaemonProcess::program() {
+    const char* const path = getenv("BLOCKD");
+    EXPECT_NE(path, nullptr) << "BLOCKD names no program";
+    return path == nullptr ? "" : path;
+}
+
+void DaemonProcess::start(const std::vector<std::string>& arguments) {
+    std::vector<std::string> words = {program()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    const int flags = O_WRONLY | O_CREAT | O_APPEND;
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log_path_.c_str(), flags, 0600);
+    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+    exit_code_.reset();
+    const int error =
+        posix_spawn(&process_, pointers[0], &actions, nullptr, pointers.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) process_ = -1;
+    EXPECT_EQ(error, 0) << "cannot start " << words[0] << ": " << strerror(error);
+}
+
+bool DaemonProcess::wait_until_ready(const Endpoint& endpoint) {
+    const bool is_ready =
+        eventually([&] { return !is_running() || WireClient::can_connect(endpoint); });
+    if (is_ready && is_running()) return true;
+    ADD_FAILURE() << "the daemon does not serve; it says:\n" << log();
+    return false;
+}
+
+bool DaemonProcess::reap() {
+    if (process_ < 0) return true;
+    int status = 0;
+    if (waitpid(process_, &status, WNOHANG) != process_) return false;
+    process_ = -1;
+    exit_code_ = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+    return true;
+}
+
+bool DaemonProcess::is_running() { return !reap(); }
+
+void DaemonProcess::signal(int number) {
+    if (is_running()) kill(process_, number);
+}
+
+void DaemonProcess::kill_now() {
+    signal(SIGKILL);
+    wait_for_exit();
+}
+
+std::optional<int> DaemonProcess::wait_for_exit(int32_t timeout_ms) {
+    if (eventually([this] { return !is_running(); }, timeout_ms)) return exit_code_;
+    ADD_FAILURE() << "the daemon has not ended; it says:\n" << log();
+    return std::nullopt;
+}
+
+std::optional<int> DaemonProcess::terminate() {
+    signal(SIGTERM);
+    return wait_for_exit();
+}
+
+std::string DaemonProcess::log() const { return read_file(log_path_); }
+
+}  // namespace blockd::support
