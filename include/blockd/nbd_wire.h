@@ -25,6 +25,9 @@ inline constexpr uint32_t string_size_max = 4096;
 // What any side may send or ask for in one READ or WRITE.
 inline constexpr uint32_t payload_size_max = 32u << 20;
 
+// Descriptors of one block status chunk.
+inline constexpr uint32_t block_descriptors_max = 1u << 20;
+
 namespace handshake_flag {
 inline constexpr uint16_t fixed_newstyle = 1 << 0;
 inline constexpr uint16_t no_zeroes = 1 << 1;
@@ -107,14 +110,14 @@ inline constexpr uint16_t chunk_flag_done = 1 << 0;
 
 enum class WireError : uint32_t {
     none = 0,
-    not_permitted = 1,      // EPERM
-    io = 5,                 // EIO
-    no_memory = 12,         // ENOMEM
-    invalid = 22,           // EINVAL
-    no_space = 28,          // ENOSPC
-    overflow = 75,          // EOVERFLOW
-    not_supported = 95,     // ENOTSUP
-    shutting_down = 108,    // ESHUTDOWN
+    not_permitted = 1,    // EPERM
+    io = 5,               // EIO
+    no_memory = 12,       // ENOMEM
+    invalid = 22,         // EINVAL
+    no_space = 28,        // ENOSPC
+    overflow = 75,        // EOVERFLOW
+    not_supported = 95,   // ENOTSUP
+    shutting_down = 108,  // ESHUTDOWN
 };
 
 // Block status descriptor flags of the metadata context "base:allocation".

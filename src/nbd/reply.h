@@ -15,8 +15,8 @@ inline constexpr size_t error_text_size_max = 100;
 
 // Bytes before a reply's data; large enough for every head there is.
 struct ReplyHead {
-    static constexpr size_t size_max = sizeof(ChunkHeader) + sizeof(ErrorPayload) +
-                                       error_text_size_max;
+    static constexpr size_t size_max =
+        sizeof(ChunkHeader) + sizeof(ErrorPayload) + error_text_size_max;
     std::array<std::byte, size_max> bytes;
     uint8_t size = 0;
 
