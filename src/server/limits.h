@@ -39,6 +39,8 @@ inline constexpr uint32_t requests_max = 65'536;
 inline constexpr uint64_t buffer_bytes_min = 64u << 20;
 inline constexpr uint64_t buffer_bytes_max = uint64_t(1) << 40;
 inline constexpr uint64_t bytes_per_connection_min = nbd::payload_size_max + 2 * chunk_size_max;
+inline constexpr uint64_t timeout_ns_min = 1'000'000;
+inline constexpr uint64_t timeout_ns_max = 86'400'000'000'000;  // A day.
 
 static_assert(nbd::payload_size_max % chunk_size_max == 0);
 static_assert(buffer_bytes_min >= bytes_per_connection_min,
