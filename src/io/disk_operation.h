@@ -1,6 +1,6 @@
 // One operation on a file, done at once: what a disk worker runs. Blocks; any thread.
 //
-// Chosen by meson: disk_operation_linux.cc, disk_operation_darwin.cc.
+// What differs between platforms stands behind io/file.h.
 #pragma once
 
 #include <blockd/io/completion.h>
@@ -11,6 +11,7 @@ namespace blockd::io {
 
 // Performs a read, write, sync, punch_hole, zero_range, extents, open or close. Short transfers and
 // EINTR are continued. Returns what Completion::result takes: a count or fd, or a negated errno.
+// A read returns less than its size only at the end of the file.
 int64_t perform_disk_operation(const Operation& operation);
 
 }  // namespace blockd::io

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 
 namespace blockd::io {
 
@@ -22,19 +23,19 @@ enum class Caching : uint8_t {
 };
 
 struct DataFileOptions {
-    std::string path;
+    std::string path;  // Of a regular file, or a symbolic link to one (`format`: not a link).
     DataFilePurpose purpose = DataFilePurpose::open;
-    uint64_t size = 0;            // Bytes; 0 with `open` or `inspect` takes the file's own size.
-    bool is_read_only = false;
-    bool allow_weak_sync = false;
-    bool preallocate = true;      // format: reserve every block, all or nothing.
-    bool direct = true;           // false: through the page cache.
+    uint64_t size = 0;             // Bytes; 0 with `open` or `inspect` takes the file's own size.
+    bool is_read_only = false;     // open: nothing is written, and other readers may join.
+    bool allow_weak_sync = false;  // Accept Durability::weak where there is nothing better.
+    bool preallocate = true;       // format: reserve every block, all or nothing.
+    bool direct = true;            // false: through the page cache.
 };
 
 struct DataFile {
     Fd fd = Fd::none;
-    uint64_t size = 0;       // Bytes that the file holds.
-    uint32_t alignment = 1;  // Offsets, sizes and buffers of reads and writes; a power of two.
+    uint64_t size = 0;            // Bytes to serve: those asked for, or all that the file holds.
+    uint32_t alignment = 1;       // Offsets, sizes and buffers of reads and writes; a power of two.
     uint32_t hole_alignment = 1;  // Offsets and sizes of punch_hole and zero_range.
     Caching caching = Caching::cached;
     Durability durability = Durability::full;
@@ -42,11 +43,11 @@ struct DataFile {
     bool can_zero_range = false;
     bool can_report_extents = false;
     bool is_read_only = false;
-    bool is_owned_elsewhere = false;  // inspect: another process holds the lock.
+    bool is_owned_elsewhere = false;  // inspect: an owner may be writing to it.
 };
 
 // What went wrong, for the operator: "cannot open /x/disk.img: it is 512 bytes long, 1024 are
-// configured". The Error carries the code.
+// configured; ...". The Error carries the code.
 struct DataFileFailure {
     Error error;
     std::string message;
@@ -55,14 +56,24 @@ struct DataFileFailure {
 // Opens or makes a data file. Blocks; for start-up, before a loop serves. On failure nothing is
 // left behind: a file that was being made is removed.
 //
+// Locks: a writer owns the file alone; read-only owners share it and keep a writer out. `inspect`
+// holds no lock and never keeps an owner out. A lock that is held is tried again for a tenth of a
+// second, in case its holder is about to leave.
+//
+// Syncs: everything in the file is durable when it is opened, so that nothing is served that a
+// power cut could take back. Whether F_FULLFSYNC works is found out here, once. A file that is
+// only read needs no `allow_weak_sync`. `inspect` syncs nothing.
+//
 // Codes: exists, not_found, permission, busy (another process owns it), too_large (the file is
-// smaller than `size`), no_space, not_supported (no full sync and no `allow_weak_sync`), disk.
+// smaller than `size`), no_space, not_supported (no full sync and no `allow_weak_sync`; no
+// preallocation; no locks), invalid (not a regular file, or a size of 0), disk.
 std::variant<DataFile, DataFileFailure> open_data_file(const DataFileOptions& options);
 
 // Makes the file's bytes and size durable: F_FULLFSYNC (macOS), fdatasync (Linux). Blocks.
 Result<Ok> fs_sync(const DataFile& file);
 
-// Syncs, unlocks and closes. Blocks.
+// Syncs, unlocks and closes. Blocks. Who must know that the last writes are durable calls fs_sync
+// before: this one cannot say.
 void close_data_file(DataFile& file);
 
 }  // namespace blockd::io

@@ -1,0 +1,108 @@
+// The part of file.h that Linux, macOS and the BSDs agree on.
+#include "io/file.h"
+
+#include "io/system_call.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+
+namespace blockd::io {
+namespace {
+
+int number(Fd file) { return static_cast<int>(file); }
+
+FileKind kind_of(mode_t mode) {
+    if (S_ISREG(mode)) {
+        return FileKind::regular;
+    }
+    if (S_ISDIR(mode)) {
+        return FileKind::directory;
+    }
+    return S_ISBLK(mode) ? FileKind::block_device : FileKind::other;
+}
+
+FileFacts facts_of(const struct stat& status) {
+    return {.kind = kind_of(status.st_mode), .size = static_cast<uint64_t>(status.st_size)};
+}
+
+int flags_of(FileAccess access) {
+    switch (access) {
+        case FileAccess::read: return O_RDONLY;
+        case FileAccess::read_write: return O_RDWR;
+        case FileAccess::create:
+            // O_EXCL also refuses a symbolic link: nobody can plant one to redirect the new file.
+            return O_RDWR | O_CREAT | O_EXCL;
+    }
+    ASSERT(false);
+}
+
+std::string directory_of(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) {
+        return ".";
+    }
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+int64_t facts_of_path(const std::string& path, FileFacts& facts) {
+    struct stat status = {};
+    const int64_t result = system_call([&] { return stat(path.c_str(), &status); });
+    facts = facts_of(status);
+    return result;
+}
+
+int64_t facts_of_file(Fd file, FileFacts& facts) {
+    struct stat status = {};
+    const int64_t result = system_call([&] { return fstat(number(file), &status); });
+    facts = facts_of(status);
+    return result;
+}
+
+int64_t open_file(const std::string& path, FileAccess access) {
+    constexpr mode_t mode = 0640;
+    return system_call([&] { return open(path.c_str(), flags_of(access) | O_CLOEXEC, mode); });
+}
+
+int64_t close_file(Fd file) {
+    const int result = close(number(file));
+    return result == 0 || errno == EINTR ? 0 : -errno;
+}
+
+int64_t remove_file(const std::string& path) {
+    return system_call([&] { return unlink(path.c_str()); });
+}
+
+// flock belongs to the open file, unlike fcntl's record locks, which any close() of the same file
+// by this process would drop.
+int64_t lock_file(Fd file, LockKind kind) {
+    const int operation = kind == LockKind::exclusive ? LOCK_EX : LOCK_SH;
+    return system_call([&] { return flock(number(file), operation | LOCK_NB); });
+}
+
+int64_t unlock_file(Fd file) {
+    return system_call([&] { return flock(number(file), LOCK_UN); });
+}
+
+int64_t resize_file(Fd file, uint64_t size) {
+    return system_call([&] { return ftruncate(number(file), static_cast<off_t>(size)); });
+}
+
+int64_t sync_directory_of(const std::string& path, Durability durability) {
+    const std::string directory = directory_of(path);
+    const int64_t fd =
+        system_call([&] { return open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+    if (fd < 0) {
+        return fd;
+    }
+    const int64_t result = sync_file(Fd{static_cast<int32_t>(fd)}, durability);
+    (void)close_file(Fd{static_cast<int32_t>(fd)});
+    return result;
+}
+
+}  // namespace blockd::io
