@@ -75,7 +75,7 @@ def judge(tidy, build, name):
     lines = {f"{os.path.relpath(m['path'], root)}:{m['rest']}"
              for m in finding_pattern.finditer(run.stdout)}
     if run.returncode and not lines:
-        lines.add(f"{name}:1: clang-tidy ended with {run.returncode}: {run.stderr.strip()[-500:]}")
+        lines.add(f"{name}:1: clang-tidy: {(run.stdout + run.stderr).strip()[-500:]}")
     return lines
 
 
