@@ -39,23 +39,19 @@ CommandRules rules_of(Command command, const RequestLimits& limits) {
     switch (command) {
         case Command::read:
             return {.flags_allowed = has_df ? command_flag::dont_fragment : uint16_t(0)};
-        case Command::write:
-            return {.modifies = true, .past_end = WireError::no_space};
+        case Command::write: return {.modifies = true, .past_end = WireError::no_space};
         case Command::flush:
             return {.has_range = false, .flag_advertised = transmission_flag::send_flush};
         case Command::trim:
             return {.modifies = true, .flag_advertised = transmission_flag::send_trim};
-        case Command::cache:
-            return {.flag_advertised = transmission_flag::send_cache};
+        case Command::cache: return {.flag_advertised = transmission_flag::send_cache};
         case Command::write_zeroes:
             return {.modifies = true,
                     .flag_advertised = transmission_flag::send_write_zeroes,
                     .flags_allowed = uint16_t(command_flag::no_hole | fast_zero),
                     .past_end = WireError::no_space};
-        case Command::block_status:
-            return {.flags_allowed = command_flag::request_one};
-        case Command::disconnect:
-            break;
+        case Command::block_status: return {.flags_allowed = command_flag::request_one};
+        case Command::disconnect: break;
     }
     return {.is_known = false};
 }
@@ -129,20 +125,14 @@ Refusal check_request(const Request& request, const RequestLimits& limits) {
 
 WireError wire_error_of(ErrorCode code) {
     switch (code) {
-        case ErrorCode::canceled:
-            return WireError::shutting_down;
-        case ErrorCode::no_space:
-            return WireError::no_space;
-        case ErrorCode::not_supported:
-            return WireError::not_supported;
+        case ErrorCode::canceled: return WireError::shutting_down;
+        case ErrorCode::no_space: return WireError::no_space;
+        case ErrorCode::not_supported: return WireError::not_supported;
         case ErrorCode::invalid:
         case ErrorCode::out_of_range:
-        case ErrorCode::too_large:
-            return WireError::invalid;
-        case ErrorCode::permission:
-            return WireError::not_permitted;
-        case ErrorCode::no_memory:
-            return WireError::no_memory;
+        case ErrorCode::too_large: return WireError::invalid;
+        case ErrorCode::permission: return WireError::not_permitted;
+        case ErrorCode::no_memory: return WireError::no_memory;
         case ErrorCode::disk:
         case ErrorCode::not_found:
         case ErrorCode::exists:
@@ -154,8 +144,7 @@ WireError wire_error_of(ErrorCode code) {
         case ErrorCode::unreachable:
         case ErrorCode::too_many_files:
         case ErrorCode::protocol:
-        case ErrorCode::os:
-            return WireError::io;
+        case ErrorCode::os: return WireError::io;
     }
     return WireError::io;
 }

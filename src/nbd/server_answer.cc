@@ -21,24 +21,16 @@ bool ServerHandshake::write_part(Part part) {
                                             ? directory_.describe(answer_.export_index)
                                             : ExportDescription();
     switch (part) {
-        case part_list_head:
-            return write_list_head();
-        case part_list_description:
-            return write_list_description();
-        case part_info_export:
-            return write_info_export();
-        case part_info_name:
-            return write_info_text(InfoType::name, described.name);
+        case part_list_head: return write_list_head();
+        case part_list_description: return write_list_description();
+        case part_info_export: return write_info_export();
+        case part_info_name: return write_info_text(InfoType::name, described.name);
         case part_info_description:
             return write_info_text(InfoType::description, described.description);
-        case part_info_block_size:
-            return write_info_block_size();
-        case part_meta_context:
-            return write_meta_context();
-        case part_export_name:
-            return write_export_name();
-        case part_final:
-            return write_final();
+        case part_info_block_size: return write_info_block_size();
+        case part_meta_context: return write_meta_context();
+        case part_export_name: return write_export_name();
+        case part_final: return write_final();
     }
     ASSERT(false);
     return false;

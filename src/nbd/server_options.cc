@@ -92,16 +92,12 @@ void ServerHandshake::plan_dataless_option(Option option, uint32_t size) {
 
 void ServerHandshake::plan_data_option(std::span<const std::byte> data) {
     switch (answer_.option) {
-        case Option::export_name:
-            return plan_export_name(data);
+        case Option::export_name: return plan_export_name(data);
         case Option::info:
-        case Option::go:
-            return plan_info(data);
+        case Option::go: return plan_info(data);
         case Option::list_meta_context:
-        case Option::set_meta_context:
-            return plan_meta_context(data);
-        default:
-            ASSERT(false);
+        case Option::set_meta_context: return plan_meta_context(data);
+        default: ASSERT(false);
     }
 }
 

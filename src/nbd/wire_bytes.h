@@ -16,7 +16,7 @@ namespace blockd::nbd {
 
 // A struct whose every byte has a place on the wire, at any address.
 template <typename T>
-concept WireStruct = std::is_trivially_copyable_v<T> && alignof(T) == 1;
+concept WireStruct = std::is_class_v<T> && std::is_trivially_copyable_v<T> && alignof(T) == 1;
 
 inline std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text.data(), text.size()));
