@@ -28,6 +28,7 @@ class IntrusiveList {
     bool is_empty() const { return head_ == nullptr; }
     size_t count() const { return count_; }
     T* front() const { return head_; }
+    T* back() const { return tail_; }
     static T* next(const T& element) { return (element.*link).next; }
 
     void push_back(T& element) {

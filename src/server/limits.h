@@ -18,6 +18,18 @@ inline constexpr uint32_t receive_buffer_size = 16u << 10;
 // Pieces of one sendmsg, and bytes of one.
 inline constexpr uint32_t send_vectors_max = 64;
 
+// Pieces of one recvmsg: a payload of maximum size that begins and ends inside a block, and the
+// receive buffer behind it.
+inline constexpr uint32_t receive_vectors_max = nbd::payload_size_max / chunk_size_max + 2;
+
+// How long a client may go on negotiating once the server shuts down, and how long one that was
+// told everything has to hang up by itself.
+inline constexpr uint64_t negotiation_grace_ns = 500'000'000;
+inline constexpr uint64_t linger_ns = 1'000'000'000;
+
+// How long accepting rests when the system has no file descriptor or memory left.
+inline constexpr uint64_t accept_pause_ns = 50'000'000;
+
 inline constexpr uint32_t exports_max = 1024;
 inline constexpr uint32_t listeners_max = 64;
 
@@ -37,7 +49,7 @@ inline constexpr uint32_t connections_max = 65'536;
 inline constexpr uint32_t requests_per_connection_max = 1024;
 inline constexpr uint32_t requests_max = 65'536;
 inline constexpr uint64_t buffer_bytes_min = 64u << 20;
-inline constexpr uint64_t buffer_bytes_max = uint64_t(1) << 40;
+inline constexpr uint64_t buffer_bytes_max = uint64_t(64) << 30;
 inline constexpr uint64_t bytes_per_connection_min = nbd::payload_size_max + 2 * chunk_size_max;
 inline constexpr uint64_t timeout_ns_min = 1'000'000;
 inline constexpr uint64_t timeout_ns_max = 86'400'000'000'000;  // A day.

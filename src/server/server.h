@@ -17,19 +17,16 @@
 #include <string>
 #include <vector>
 
+#include "server/admission.h"
+#include "server/connection.h"
+#include "server/export_table.h"
 #include "server/limits.h"
+#include "server/listener.h"
 #include "server/log.h"
+#include "storage/disk_request.h"
+#include "storage/disk_scheduler.h"
 
 namespace blockd::server {
-
-struct ExportOptions {
-    std::string name;         // At most nbd::string_size_max bytes of UTF-8, unique.
-    std::string description;
-    bool is_default = false;  // A client that asks for the empty name gets it; at most one.
-    bool is_read_only = false;
-    uint64_t size = 0;        // Bytes, at most file.size; 0: all of the file.
-    io::DataFile file;        // Opened by the caller, who closes it after the server is gone.
-};
 
 struct ServerOptions {
     Limits limits;
@@ -38,8 +35,8 @@ struct ServerOptions {
 
 // How a drain ended.
 struct StopReport {
-    bool is_clean = true;          // Everything in flight was finished and synced in time.
-    uint32_t failed_exports = 0;   // Exports whose sync failed, now or earlier.
+    bool is_clean = true;         // Everything in flight was finished and synced in time.
+    uint32_t failed_exports = 0;  // Exports whose sync failed, now or earlier.
 };
 
 class Server {
@@ -54,14 +51,47 @@ class Server {
     Result<io::Address> listen(const io::ListenOptions& options);
 
     // Stops accepting, lets negotiating clients go with ERR_SHUTDOWN, finishes what is in flight,
-    // syncs every export, closes every connection, and calls back. What is not finished after
-    // limits.shutdown_grace_ns is cut off.
+    // syncs every export, closes every connection, and calls back. After
+    // limits.shutdown_grace_ns it calls back all the same, with what is unfinished still in
+    // flight: then the process has to end without destroying the server or the loop.
     void stop(io::Callback<StopReport> done);
 
     // Ends the grace time of a running stop() now.
     void stop_now();
 
-    size_t connection_count() const;
+    size_t connection_count() const { return connections_.size(); }
+
+  private:
+    void accepted(io::Fd socket);
+    void listener_stopped(Listener* listener);
+    void connection_ended(Connection* connection);
+    void sync_next_export();
+    void sync_done(Result<Ok> result);
+    void grace_done(Result<Ok> result);
+    void finish_stop();
+    std::string client_name(io::Fd socket);
+
+    io::Loop& loop_;
+    Log& log_;
+    const Limits limits_;
+    Admission admission_;
+    storage::DiskScheduler scheduler_;
+    ExportTable exports_;
+    ConnectionContext context_;
+    std::vector<std::unique_ptr<Listener>> listeners_;
+    std::vector<std::unique_ptr<Connection>> connections_;
+    uint64_t connections_accepted_ = 0;
+
+    // Set by stop().
+    io::Callback<StopReport> stopped_;
+    StopReport report_;
+    io::Completion grace_timer_;
+    size_t exports_synced_ = 0;
+    storage::Flow sync_flow_;
+    storage::DiskRequest sync_request_;
+    bool is_stopping_ = false;
+    bool is_syncing_ = false;
+    bool is_stopped_ = false;
 };
 
 }  // namespace blockd::server

@@ -1,0 +1,173 @@
+#include "server/connection.h"
+
+#include <blockd/assert.h>
+
+#include <algorithm>
+
+namespace blockd::server {
+
+Connection::Connection(ConnectionContext& context, const Options& options)
+    : context_(context), socket_(options.socket), id_(options.id), client_(options.client) {
+    admission_waiter_.retry = io::bind<&Connection::admission_retry>(this);
+    handshake_.emplace(context.exports);
+}
+
+Connection::~Connection() {
+    ASSERT(slots_in_use_ == 0);
+    ASSERT(bytes_in_use_ == 0);
+    ASSERT(!admission_waiter_.link.is_linked);
+}
+
+void Connection::start() {
+    set_deadline(context_.limits.handshake_timeout_ns);
+    negotiate();
+}
+
+void Connection::begin_serving() {
+    ASSERT(state_ == State::negotiating);
+    const nbd::ServerHandshake::Negotiated negotiated = handshake_->negotiated();
+    handshake_.reset();
+    export_ = &context_.exports.at(negotiated.export_index);
+    request_limits_ = {.export_size = export_->disk.size(),
+                       .flags = negotiated.flags,
+                       .has_base_allocation = negotiated.has_base_allocation};
+    reply_format_ = {.is_structured = negotiated.has_structured_replies,
+                     .base_allocation_id = negotiated.base_allocation_id};
+    state_ = State::serving;
+    deadline_ns_ = 0;
+    context_.log.write(LogLevel::info, "client attached",
+                       {{"connection", id_}, {"client", client_}, {"export", export_->name}});
+    process();
+}
+
+void Connection::drain() {
+    switch (state_) {
+        case State::negotiating:
+            handshake_->shut_down();
+            end_reason_ = "the server shuts down";
+            set_deadline(std::min(context_.limits.shutdown_grace_ns, negotiation_grace_ns));
+            return;
+        case State::serving:
+            // A write that is half received is finished first: begin_request() is what stops.
+            end_reason_ = "the server shuts down";
+            if (payload_slot_ == nullptr) begin_draining(end_reason_);
+            return;
+        case State::draining:
+        case State::lingering:
+        case State::closing: return;
+    }
+}
+
+void Connection::begin_draining(const char* reason) {
+    ASSERT(state_ == State::serving || state_ == State::negotiating);
+    state_ = State::draining;
+    end_reason_ = reason;
+    context_.admission.leave(admission_waiter_);
+    is_waiting_for_own_ = false;
+    if (payload_slot_ != nullptr) {
+        // Its payload will never be whole, so nothing of it is applied.
+        RequestSlot& slot = *payload_slot_;
+        payload_slot_ = nullptr;
+        release(slot);
+    }
+    if (!receive_completion_.is_idle()) context_.loop.cancel(receive_completion_);
+    finish_if_drained();
+}
+
+// Once everything is answered the client is told so, and given a moment to hang up first: closing
+// with bytes of its unread would reset the connection, and could cost it the last replies.
+void Connection::finish_if_drained() {
+    if (state_ != State::draining) return;
+    if (slots_in_use_ > 0 || !replies_.is_empty()) return;
+    if (!send_completion_.is_idle() || !send_tick_completion_.is_idle()) return;
+    if (!receive_completion_.is_idle()) return;
+
+    state_ = State::lingering;
+    unread_begin_ = unread_end_ = 0;
+    context_.loop.shutdown(socket_, io::ShutdownKind::send);
+    set_deadline(linger_ns);
+    receive();
+}
+
+void Connection::abort(const char* reason) {
+    if (state_ == State::closing) return;
+    if (end_reason_[0] == '\0') {
+        end_reason_ = reason;
+        is_broken_ = true;
+    }
+    begin_closing();
+}
+
+void Connection::begin_closing() {
+    ASSERT(state_ != State::closing);
+    state_ = State::closing;
+    context_.admission.leave(admission_waiter_);
+    is_waiting_for_own_ = false;
+    if (payload_slot_ != nullptr) {
+        RequestSlot& slot = *payload_slot_;
+        payload_slot_ = nullptr;
+        release(slot);
+    }
+    context_.loop.shutdown(socket_, io::ShutdownKind::both);
+    context_.loop.cancel_fd(socket_);
+    context_.loop.cancel(timer_);
+    close_if_idle();
+}
+
+// A disk operation that works for this connection, and a send that reads a reply's memory, are
+// waited for. They end by themselves.
+void Connection::close_if_idle() {
+    ASSERT(state_ == State::closing);
+    if (!send_completion_.is_idle() || !receive_completion_.is_idle()) return;
+    RequestList dropped;
+    replies_.clear(dropped);
+    release_all(dropped);
+    if (slots_in_use_ > 0 || !timer_.is_idle()) return;
+    if (!send_tick_completion_.is_idle() || !process_tick_completion_.is_idle()) return;
+    if (!close_completion_.is_idle()) return;
+    log_end();
+    context_.loop.close(close_completion_, {.fd = socket_},
+                        io::bind<&Connection::close_done>(this));
+}
+
+void Connection::close_done(Result<Ok>) { context_.ended(this); }
+
+void Connection::log_end() {
+    const std::string_view name = export_ == nullptr ? std::string_view() : export_->name;
+    context_.log.write(is_broken_ ? LogLevel::warning : LogLevel::info, "client gone",
+                       {{"connection", id_},
+                        {"client", client_},
+                        {"export", name},
+                        {"reason", std::string_view(end_reason_)},
+                        {"requests", requests_count_}});
+}
+
+// One timer serves all deadlines. Moving a deadline back costs nothing: the timer fires at the old
+// time, and is set anew.
+void Connection::set_deadline(uint64_t after_ns) {
+    deadline_ns_ = context_.loop.now_ns() + after_ns;
+    if (timer_.is_idle()) return arm_timer();
+    if (deadline_ns_ < timer_deadline_ns_) context_.loop.cancel(timer_);
+}
+
+void Connection::arm_timer() {
+    const uint64_t now_ns = context_.loop.now_ns();
+    timer_deadline_ns_ = deadline_ns_;
+    context_.loop.timeout(timer_, {.after_ns = deadline_ns_ > now_ns ? deadline_ns_ - now_ns : 0},
+                          io::bind<&Connection::timer_done>(this));
+}
+
+void Connection::timer_done(Result<Ok>) {
+    if (state_ == State::closing) return close_if_idle();
+    if (deadline_ns_ == 0) return;
+    if (deadline_ns_ > context_.loop.now_ns()) return arm_timer();
+    switch (state_) {
+        case State::negotiating: return abort("it did not finish the negotiation in time");
+        case State::serving:
+        case State::draining: return abort("it did not take its replies in time");
+        case State::lingering: return begin_closing();
+        case State::closing: ASSERT(false);
+    }
+}
+
+}  // namespace blockd::server

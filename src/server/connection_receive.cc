@@ -1,0 +1,275 @@
+// From bytes to requests.
+
+#include <blockd/assert.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "server/connection.h"
+
+namespace blockd::server {
+
+namespace {
+
+storage::DiskCommand disk_command_of(nbd::Command command) {
+    switch (command) {
+        case nbd::Command::read: return storage::DiskCommand::read;
+        case nbd::Command::write: return storage::DiskCommand::write;
+        case nbd::Command::flush: return storage::DiskCommand::flush;
+        case nbd::Command::trim: return storage::DiskCommand::trim;
+        case nbd::Command::write_zeroes: return storage::DiskCommand::write_zeroes;
+        case nbd::Command::block_status: return storage::DiskCommand::extents;
+        case nbd::Command::cache:
+        case nbd::Command::disconnect: break;
+    }
+    ASSERT(false);
+    __builtin_unreachable();
+}
+
+// Commands that are answered without the disk. Caching is a hint, and direct IO has no cache.
+bool needs_disk(const nbd::Request& request) {
+    if (request.command == nbd::Command::flush) return true;
+    return request.size > 0 && request.command != nbd::Command::cache;
+}
+
+}  // namespace
+
+std::span<const std::byte> Connection::unread() const {
+    return std::span(receive_buffer_).subspan(unread_begin_, unread_end_ - unread_begin_);
+}
+
+// The rest of a payload goes where the disk is written from, what follows it into the buffer.
+void Connection::receive() {
+    if (!receive_completion_.is_idle()) return;
+    if (unread_begin_ > 0) {
+        std::memmove(receive_buffer_.data(), unread().data(), unread().size());
+        unread_end_ -= unread_begin_;
+        unread_begin_ = 0;
+    }
+    size_t count = payload_vectors();
+    ASSERT(unread_end_ < receive_buffer_.size());
+    receive_vectors_[count++] = {.base = receive_buffer_.data() + unread_end_,
+                                 .size = receive_buffer_.size() - unread_end_};
+    context_.loop.recv(receive_completion_,
+                       {.socket = socket_, .vectors = std::span(receive_vectors_).first(count)},
+                       io::bind<&Connection::receive_done>(this));
+}
+
+size_t Connection::payload_vectors() {
+    if (payload_slot_ == nullptr) return 0;
+    ASSERT(unread_end_ == 0);
+    size_t count = 0;
+    uint64_t skipped = payload_received_size_;
+    for (storage::Buffer* buffer = payload_slot_->disk.buffers.front(); buffer;
+         buffer = storage::BufferList::next(*buffer)) {
+        const std::span<std::byte> payload = buffer->payload();
+        const uint64_t received = std::min<uint64_t>(skipped, payload.size());
+        skipped -= received;
+        if (received == payload.size()) continue;
+        ASSERT(count + 1 < receive_vectors_.size());
+        receive_vectors_[count++] = {.base = payload.data() + received,
+                                     .size = payload.size() - received};
+    }
+    return count;
+}
+
+void Connection::receive_done(Result<uint32_t> result) {
+    switch (state_) {
+        case State::closing: return close_if_idle();
+        case State::draining: return finish_if_drained();
+        case State::lingering:
+            // Whatever still comes is of no interest; its end is.
+            if (!result || *result == 0) return begin_closing();
+            unread_begin_ = unread_end_ = 0;
+            return receive();
+        case State::negotiating:
+        case State::serving: break;
+    }
+    if (!result) return abort("the connection broke");
+    if (*result > 0) return received(*result);
+    if (state_ == State::negotiating) return abort("it hung up during the negotiation");
+    begin_draining("it hung up");
+}
+
+void Connection::received(uint32_t size) {
+    if (payload_slot_ != nullptr) {
+        const uint64_t left = payload_slot_->request.size - payload_received_size_;
+        const uint32_t taken = uint32_t(std::min<uint64_t>(size, left));
+        payload_received_size_ += taken;
+        size -= taken;
+    }
+    unread_end_ += size;
+    ASSERT(unread_end_ <= receive_buffer_.size());
+    state_ == State::negotiating ? negotiate() : process();
+}
+
+void Connection::negotiate() {
+    using Status = nbd::ServerHandshake::Status;
+    nbd::ServerHandshake& handshake = *handshake_;
+    unread_begin_ += uint32_t(handshake.feed(unread()));
+
+    if (handshake.status() == Status::broken) return abort(handshake.reason());
+    if (!handshake.output().empty()) {
+        if (send_completion_.is_idle()) send();
+        return;
+    }
+    switch (handshake.status()) {
+        case Status::negotiating: return receive();
+        case Status::transmission: return begin_serving();
+        case Status::aborted: return begin_draining("it ended the negotiation");
+        case Status::broken: ASSERT(false);
+    }
+}
+
+// Starts as many of the received requests as there is room for.
+void Connection::process() {
+    while (state_ == State::serving) {
+        if (skip_payload()) break;
+        if (payload_slot_ != nullptr) {
+            if (!fill_payload()) break;
+            continue;
+        }
+        const bool is_stopping = end_reason_[0] != '\0';
+        if (is_stopping) return begin_draining(end_reason_);
+
+        const Result<std::optional<nbd::Request>> parsed = nbd::parse_request(unread());
+        if (!parsed) return abort("its request has no valid magic");
+        if (!parsed->has_value()) break;
+        if (!begin_request(**parsed)) return;
+    }
+    if (state_ == State::serving) receive();
+}
+
+// True when more of a refused payload has to come first.
+bool Connection::skip_payload() {
+    const uint64_t skipped = std::min<uint64_t>(payload_skip_size_, unread().size());
+    payload_skip_size_ -= skipped;
+    unread_begin_ += uint32_t(skipped);
+    return payload_skip_size_ > 0;
+}
+
+// Copies what came along with the header; starts the write once its payload is whole.
+bool Connection::fill_payload() {
+    uint64_t begin = 0;
+    for (storage::Buffer* buffer = payload_slot_->disk.buffers.front(); buffer;
+         buffer = storage::BufferList::next(*buffer)) {
+        const std::span<std::byte> payload = buffer->payload();
+        const uint64_t end = begin + payload.size();
+        if (payload_received_size_ >= begin && payload_received_size_ < end) {
+            const std::span<std::byte> rest = payload.subspan(payload_received_size_ - begin);
+            const size_t size = std::min(rest.size(), unread().size());
+            std::memcpy(rest.data(), unread().data(), size);
+            payload_received_size_ += size;
+            unread_begin_ += uint32_t(size);
+        }
+        begin = end;
+    }
+    if (payload_received_size_ < payload_slot_->request.size) return false;
+    RequestSlot& slot = *payload_slot_;
+    payload_slot_ = nullptr;
+    execute(slot);
+    return true;
+}
+
+// False when the request has to wait, or no other one follows it.
+bool Connection::begin_request(const nbd::Request& request) {
+    if (request.command == nbd::Command::disconnect) {
+        begin_draining("it disconnected");
+        return false;
+    }
+    const nbd::Refusal refusal = nbd::check_request(request, request_limits_);
+    if (refusal.closes) {
+        abort(refusal.text);
+        return false;
+    }
+    RequestSlot* const slot = admit(request, bool(refusal));
+    if (slot == nullptr) return false;
+
+    unread_begin_ += sizeof(nbd::RequestHeader);
+    ++requests_count_;
+    if (refusal) {
+        refuse(*slot, refusal.error, refusal.text);
+        if (request.has_payload()) payload_skip_size_ = request.size;
+    } else if (request.has_payload() && request.size > 0) {
+        payload_slot_ = slot;
+        payload_received_size_ = 0;
+    } else {
+        execute(*slot);
+    }
+    return true;
+}
+
+// Takes a slot, and the memory that the request needs. nullptr when the request must wait.
+RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
+    Admission& admission = context_.admission;
+    if (slots_in_use_ >= context_.limits.requests_per_connection) {
+        is_waiting_for_own_ = true;
+        admission.leave(admission_waiter_);
+        return nullptr;
+    }
+    if (admission.must_wait(admission_waiter_)) {
+        admission.wait(admission_waiter_);
+        return nullptr;
+    }
+    RequestSlot* const slot = admission.take_slot();
+    if (slot == nullptr || !fits(*slot, request, is_refused)) {
+        if (slot != nullptr) admission.give_slot(*slot);
+        if (is_waiting_for_own_) {
+            admission.leave(admission_waiter_);
+        } else {
+            admission.wait(admission_waiter_);
+        }
+        return nullptr;
+    }
+    admission.leave(admission_waiter_);
+    ++slots_in_use_;
+    bytes_in_use_ += slot->footprint;
+    return slot;
+}
+
+bool Connection::fits(RequestSlot& slot, const nbd::Request& request, bool is_refused) {
+    slot.connection = this;
+    slot.request = request;
+    slot.has_data = false;
+    slot.footprint = 0;
+    if (is_refused || !needs_disk(request)) return true;
+
+    storage::DiskRequest& disk = slot.disk;
+    disk.command = disk_command_of(request.command);
+    disk.is_durable = (request.flags & nbd::command_flag::fua) != 0;
+    disk.keeps_blocks = (request.flags & nbd::command_flag::no_hole) != 0;
+    disk.must_be_fast = (request.flags & nbd::command_flag::fast_zero) != 0;
+    disk.extents_max =
+        (request.flags & nbd::command_flag::request_one) != 0 ? 1 : storage::disk_extents_max;
+    disk.offset = request.offset;
+    disk.size = request.size;
+    disk.flow = &flow_;
+    disk.done = io::bind<&RequestSlot::disk_done>(&slot);
+
+    const uint64_t footprint = export_->disk.footprint(disk);
+    if (slots_in_use_ > 0 && bytes_in_use_ + footprint > context_.limits.bytes_per_connection) {
+        is_waiting_for_own_ = true;
+        return false;
+    }
+    if (!export_->disk.reserve(disk)) return false;
+    slot.footprint = footprint;
+    return true;
+}
+
+void Connection::execute(RequestSlot& slot) {
+    if (needs_disk(slot.request)) return export_->disk.submit(slot.disk);
+    write_success_reply(slot, reply_format_);
+    reply(slot);
+}
+
+void Connection::process_tick(Result<Ok>) {
+    if (state_ == State::closing) return close_if_idle();
+    process();
+}
+
+void Connection::admission_retry(Result<Ok>) {
+    ASSERT(state_ == State::serving);
+    process();
+}
+
+}  // namespace blockd::server

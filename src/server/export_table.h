@@ -1,0 +1,57 @@
+// The exports of a server: each a disk with a name, as the negotiation and the requests see it.
+#pragma once
+
+#include <blockd/io/data_file.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nbd/server_handshake.h"
+#include "storage/disk.h"
+
+namespace blockd::server {
+
+struct ExportOptions {
+    std::string name;  // At most nbd::string_size_max bytes of UTF-8, unique.
+    std::string description;
+    bool is_default = false;  // A client that asks for the empty name gets it; at most one.
+    bool is_read_only = false;
+    uint64_t size = 0;  // Bytes, at most file.size; 0: all of the file.
+    io::DataFile file;  // Opened by the caller, who closes it after the server is gone.
+};
+
+struct Export {
+    Export(io::Loop& loop, storage::DiskScheduler& scheduler, storage::BufferPool& pool,
+           const ExportOptions& options, uint32_t requests_max);
+
+    // nbd::transmission_flag bits, without send_df, which depends on the client.
+    uint16_t flags() const;
+
+    std::string name;
+    std::string description;
+    bool is_default;
+    bool is_read_only;
+    storage::Disk disk;
+    uint64_t failed_requests = 0;
+    bool is_failure_logged = false;
+};
+
+class ExportTable : public nbd::ExportDirectory {
+  public:
+    void add(std::unique_ptr<Export> added) { exports_.push_back(std::move(added)); }
+
+    size_t count() const override { return exports_.size(); }
+    nbd::ExportDescription describe(size_t index) const override;
+    size_t find(std::string_view name) const override;
+
+    Export& at(size_t index) { return *exports_[index]; }
+
+  private:
+    std::vector<std::unique_ptr<Export>> exports_;
+};
+
+}  // namespace blockd::server

@@ -1,0 +1,23 @@
+// Puts the heads of a finished request's reply before its data.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "server/request_slot.h"
+
+namespace blockd::server {
+
+// What the connection agreed on, as far as replies depend on it.
+struct ReplyFormat {
+    bool is_structured = false;
+    uint32_t base_allocation_id = 0;
+};
+
+void write_error_reply(RequestSlot& slot, const ReplyFormat& format, nbd::WireError error,
+                       std::string_view text);
+
+// The reply of a command that succeeded; the buffers of a READ or BLOCK_STATUS are part of it.
+void write_success_reply(RequestSlot& slot, const ReplyFormat& format);
+
+}  // namespace blockd::server

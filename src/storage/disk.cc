@@ -1,0 +1,97 @@
+#include "storage/disk.h"
+
+#include <blockd/assert.h>
+
+#include <bit>
+
+namespace blockd::storage {
+
+Disk::Disk(io::Loop& loop, DiskScheduler& scheduler, BufferPool& pool, const Options& options)
+    : loop_(loop),
+      scheduler_(scheduler),
+      pool_(pool),
+      file_(options.file),
+      size_(options.size),
+      range_locks_(options.requests_max),
+      flush_group_(loop, file_) {
+    ASSERT(size_ <= file_.size);
+    ASSERT(std::has_single_bit(file_.alignment));
+    ASSERT(std::has_single_bit(file_.hole_alignment));
+    ASSERT(file_.alignment <= buffer_size_min);
+    ASSERT(file_.hole_alignment >= file_.alignment);
+    ASSERT(file_.hole_alignment <= buffer_size_max);
+    // Widening a request never reaches past the end of the file.
+    ASSERT(file_.size % file_.alignment == 0);
+}
+
+// Bytes of Buffers that the command fills or drains.
+uint64_t Disk::data_size(const DiskRequest& request) const {
+    switch (request.command) {
+        case DiskCommand::read:
+        case DiskCommand::write:
+            return align_up(request.offset + request.size) - align_down(request.offset);
+        case DiskCommand::extents: return request.extents_max * sizeof(io::Extent);
+        case DiskCommand::write_zeroes:
+        case DiskCommand::trim:
+        case DiskCommand::flush: return 0;
+    }
+    __builtin_unreachable();
+}
+
+// Bytes for the blocks that the command changes in part.
+uint32_t Disk::edges_size(const DiskRequest& request) const {
+    const uint64_t ends = request.offset | (request.offset + request.size);
+    switch (request.command) {
+        case DiskCommand::write:  // The first block and the last one.
+            return (ends & (file_.alignment - 1)) == 0 ? 0 : 2 * file_.alignment;
+        case DiskCommand::write_zeroes:  // One after the other.
+            return (ends & (file_.hole_alignment - 1)) == 0 ? 0 : file_.hole_alignment;
+        case DiskCommand::read:
+        case DiskCommand::trim:
+        case DiskCommand::flush:
+        case DiskCommand::extents: return 0;
+    }
+    __builtin_unreachable();
+}
+
+uint64_t Disk::footprint(const DiskRequest& request) const {
+    return BufferPool::footprint(data_size(request)) + BufferPool::footprint(edges_size(request));
+}
+
+bool Disk::reserve(DiskRequest& request) {
+    ASSERT(request.buffers.is_empty());
+    if (!pool_.allocate(data_size(request), request.buffers)) return false;
+    if (!pool_.allocate(edges_size(request), request.edges_)) {
+        pool_.release(request.buffers);
+        return false;
+    }
+    if (request.command != DiskCommand::read && request.command != DiskCommand::write) return true;
+
+    // Which of the bytes are the client's.
+    const uint64_t begin = align_down(request.offset);
+    uint64_t skipped = request.offset - begin;
+    uint64_t left = request.size;
+    for (Buffer* buffer = request.buffers.front(); buffer; buffer = BufferList::next(*buffer)) {
+        ASSERT(left > 0);
+        buffer->payload_offset = uint32_t(skipped);
+        buffer->payload_size = uint32_t(std::min<uint64_t>(left, buffer->size - skipped));
+        left -= buffer->payload_size;
+        skipped = 0;
+    }
+    ASSERT(left == 0);
+    return true;
+}
+
+void Disk::release(DiskRequest& request) {
+    pool_.release(request.buffers);
+    pool_.release(request.edges_);
+}
+
+void Disk::submit(DiskRequest& request) {
+    ASSERT(request.offset + request.size >= request.offset);
+    ASSERT(request.offset + request.size <= size_);
+    ASSERT((request.size > 0) == (request.command != DiskCommand::flush));
+    request.start(*this);
+}
+
+}  // namespace blockd::storage
