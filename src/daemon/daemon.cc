@@ -1,0 +1,80 @@
+#include "daemon/daemon.h"
+
+#include <blockd/io/loop.h>
+
+#include <memory>
+#include <utility>
+
+#include "daemon/error_text.h"
+#include "daemon/exit_code.h"
+#include "daemon/export_files.h"
+#include "daemon/file_limit.h"
+#include "daemon/service.h"
+#include "daemon/version.h"
+
+namespace blockd::daemon {
+namespace {
+
+using server::LogLevel;
+
+// Standard streams, the log, the kernel queue and what the libraries open for a moment.
+constexpr uint64_t other_files_max = 64;
+
+}  // namespace
+
+int32_t Daemon::run() {
+    surroundings_.log.write(LogLevel::info, "starting", {{"version", version}});
+    raise_limits();
+    const int32_t code = serve();
+    log_failures();
+    return code;
+}
+
+void Daemon::raise_limits() {
+    const uint64_t wanted = uint64_t(config_.limits.connections) + config_.listeners.size() +
+                            config_.exports.size() + other_files_max;
+    const uint64_t limit = raise_file_limit(wanted);
+    if (limit >= wanted) return;
+    surroundings_.log.write(LogLevel::warning, "fewer open files than the config may need",
+                            {{"wanted", wanted}, {"limit", limit}});
+}
+
+int32_t Daemon::serve() {
+    ExportFiles files;
+    failures_ = files.open(config_.exports, surroundings_.log);
+    if (!failures_.empty()) {
+        files.close();
+        return exit_code::start_failed;
+    }
+    Result<std::unique_ptr<io::Backend>> backend =
+        io::make_kqueue_backend({.disk_workers = config_.io.disk_workers});
+    if (!backend) {
+        failures_.push_back("cannot start the IO loop: " + error_text(backend.error()));
+        files.close();
+        return exit_code::start_failed;
+    }
+    io::Loop loop(std::move(*backend));
+    surroundings_.log.write(LogLevel::info, "loop started",
+                            {{"backend", std::string_view(loop.backend_name())},
+                             {"disk_workers", uint64_t(config_.io.disk_workers)}});
+    int32_t code = exit_code::clean;
+    {
+        Service service({.loop = loop,
+                         .log = surroundings_.log,
+                         .notifier = surroundings_.notifier,
+                         .output = surroundings_.output,
+                         .blockctl = surroundings_.blockctl},
+                        config_, files.options(config_.exports));
+        code = service.run(failures_);
+    }
+    if (code != exit_code::unclean) files.close();
+    return code;
+}
+
+void Daemon::log_failures() {
+    for (const std::string& failure : failures_) {
+        surroundings_.log.write(LogLevel::error, "cannot start", {{"reason", failure}});
+    }
+}
+
+}  // namespace blockd::daemon

@@ -1,0 +1,44 @@
+// One run of blockd, from a checked config to an exit code.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "daemon/config.h"
+#include "daemon/service_notifier.h"
+#include "server/log.h"
+
+namespace blockd::daemon {
+
+class Daemon {
+  public:
+    struct Surroundings {
+        server::Log& log;
+        const ServiceNotifier& notifier;
+        std::ostream& output;  // For people: where the exports are.
+        std::string blockctl;  // The command to suggest to them.
+    };
+
+    Daemon(const Surroundings& surroundings, const Config& config)
+        : surroundings_(surroundings), config_(config) {}
+
+    // Opens the files, listens and serves until a signal; see blockd(8) for the exit codes. Call
+    // take_over_signals() before.
+    int32_t run();
+
+    // What kept it from starting: sentences for the operator, logged already.
+    const std::vector<std::string>& failures() const { return failures_; }
+
+  private:
+    int32_t serve();
+    void raise_limits();
+    void log_failures();
+
+    Surroundings surroundings_;
+    const Config& config_;
+    std::vector<std::string> failures_;
+};
+
+}  // namespace blockd::daemon

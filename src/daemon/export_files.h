@@ -1,0 +1,38 @@
+// Opens, makes and closes the data files of all exports.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/config.h"
+#include "server/log.h"
+#include "server/server.h"
+
+namespace blockd::daemon {
+
+class ExportFiles {
+  public:
+    ExportFiles() = default;
+    ExportFiles(const ExportFiles&) = delete;
+    ExportFiles& operator=(const ExportFiles&) = delete;
+
+    // Opens every file, then makes those that are missing; nothing is made when one cannot be
+    // opened. Returns what went wrong, a sentence for each export. Logs each export's state: a
+    // weak sync and a cached file are warnings. Blocks.
+    std::vector<std::string> open(const std::vector<ExportConfig>& configs, server::Log& log);
+
+    // As the server wants them, in the config's order.
+    std::vector<server::ExportOptions> options(const std::vector<ExportConfig>& configs) const;
+
+    // Syncs, unlocks and closes every file that open() opened. Blocks. Not called after an
+    // unclean end: a sync that failed is not tried again, and the process' end unlocks.
+    void close();
+
+  private:
+    bool open_one(const ExportConfig& config, io::DataFilePurpose purpose, io::DataFile& file);
+
+    std::vector<io::DataFile> files_;  // At the config's places; Fd::none: not opened.
+    std::vector<std::string> failures_;
+};
+
+}  // namespace blockd::daemon
