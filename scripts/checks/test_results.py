@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints what failed in the last `meson test`, and as the last line how many cases passed and failed.
+"""What failed in the last `meson test`, and as the last line how many cases passed and failed.
 
     test_results.py BUILD MESON_EXIT_CODE
 
