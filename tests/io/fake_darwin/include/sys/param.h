@@ -1,0 +1,2 @@
+// See ../fcntl.h. On macOS <sys/mount.h> needs it.
+#pragma once
