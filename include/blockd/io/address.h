@@ -41,7 +41,8 @@ class Address {
     size_t sockaddr_size() const { return size_; }
 
   private:
-    static constexpr size_t storage_size = 128;  // sizeof(sockaddr_storage), asserted in address.cc.
+    static constexpr size_t storage_size =
+        128;  // sizeof(sockaddr_storage), asserted in address.cc.
 
     alignas(8) std::array<std::byte, storage_size> storage_{};
     uint8_t size_ = 0;

@@ -18,8 +18,8 @@ enum class ShutdownKind : uint8_t { receive, send, both };
 
 struct ListenOptions {
     Address address;
-    int32_t backlog = 128;       // macOS caps it there (SOMAXCONN).
-    uint32_t unix_mode = 0660;   // Permissions of a unix socket's path.
+    int32_t backlog = 128;      // macOS caps it there (SOMAXCONN).
+    uint32_t unix_mode = 0660;  // Permissions of a unix socket's path.
 };
 
 class Backend {

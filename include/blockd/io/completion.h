@@ -33,6 +33,8 @@ struct Extent {
     bool is_hole;
 };
 
+class Event;
+
 enum class Durability : uint8_t {
     full,  // A sync reaches the medium: fdatasync (Linux), F_FULLFSYNC (macOS).
     weak,  // A sync reaches the drive, which may keep it in its cache.
@@ -90,7 +92,7 @@ class Completion {
     // For the loop and its backends.
     enum class State : uint8_t {
         idle,
-        submitted,  // In the loop's list, or (a sync) behind another sync of its file.
+        submitted,  // In a list of the loop, or (a sync) behind another sync of its file.
         in_backend,
         waiting,    // A timeout in the queue, or an event that is listened for.
         completed,  // `result` is final; the callback runs soon.
@@ -101,10 +103,11 @@ class Completion {
     int64_t result = 0;  // A count or fd when >= 0, else a negated errno.
     State state = State::idle;
     bool is_cancel_requested = false;
-    uint32_t heap_index = 0;     // Timeouts: the place in the loop's queue.
-    uint64_t deadline_ns = 0;    // Timeouts.
-    uint64_t sequence = 0;       // Timeouts: breaks ties first in, first out.
-    void* context = nullptr;     // The callback's object, and its function with the type erased.
+    uint32_t heap_index = 0;   // Timeouts: the place in the loop's queue.
+    uint64_t deadline_ns = 0;  // Timeouts; while staged, how long they shall take.
+    uint64_t sequence = 0;     // Timeouts: breaks ties first in, first out.
+    Event* event = nullptr;    // Events: what is listened for.
+    void* context = nullptr;   // The callback's object, and its function with the type erased.
     void (*function)() = nullptr;
 };
 

@@ -16,93 +16,40 @@
 #include <blockd/io/backend.h>
 #include <blockd/io/callback.h>
 #include <blockd/io/completion.h>
+#include <blockd/io/event.h>
+#include <blockd/io/operations.h>
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <thread>
-#include <vector>
 
 namespace blockd::io {
 
 inline constexpr uint32_t loop_callbacks_per_turn_max = 256;
+inline constexpr uint32_t loop_callbacks_per_submit_max = 32;    // Disks start while others parse.
 inline constexpr uint64_t loop_wait_ns_max = 3'600'000'000'000;  // An hour: no kernel refuses it.
 
-// Wakes a loop from another thread. Triggers before the loop gets to it coalesce into one callback.
-// Owned by whoever listens; opened and closed on the loop's thread.
-class Event {
-  public:
-    Event() = default;
-    Event(const Event&) = delete;
-    Event& operator=(const Event&) = delete;
-    ~Event() { ASSERT(!is_open_); }
-
-  private:
-    friend class Loop;
-
-    std::atomic<bool> is_triggered_ = false;
-    std::atomic<bool> is_queued_ = false;
-    Event* next_triggered_ = nullptr;  // In the loop's lock-free list of triggered events.
-    Completion* listener_ = nullptr;
-    bool is_open_ = false;
-};
+template <typename Slot>
+class FdTable;
+struct LoopSlot;
+class TimeoutQueue;
 
 class Loop {
   public:
-    struct Accept {
-        Fd listener;
-    };
-    struct Connect {
-        Fd socket;
-        const Address* address;
-    };
-    struct Close {
-        Fd fd;
-    };
-    struct Recv {
-        Fd socket;
-        std::span<const IoVector> vectors;  // 1 to vectors_max; they stay put, like the buffers.
-    };
-    struct Send {
-        Fd socket;
-        std::span<const IoVector> vectors;
-    };
-    struct Read {
-        Fd file;
-        std::span<std::byte> buffer;
-        uint64_t offset;
-    };
-    struct Write {
-        Fd file;
-        std::span<const std::byte> buffer;
-        uint64_t offset;
-    };
-    struct Sync {
-        Fd file;
-        Durability durability = Durability::full;
-    };
-    struct Range {  // punch_hole, zero_range
-        Fd file;
-        uint64_t offset;
-        uint64_t size;
-    };
-    struct Extents {
-        Fd file;
-        uint64_t offset;
-        uint64_t size;
-        std::span<Extent> extents;  // Filled from the front.
-    };
-    struct Open {
-        const char* path;
-        int32_t flags;  // O_CLOEXEC is added.
-        uint32_t mode;
-        Fd directory = Fd::none;  // none: relative to the working directory.
-    };
-    struct Timeout {
-        uint64_t after_ns;
-    };
+    using Accept = operations::Accept;
+    using Connect = operations::Connect;
+    using Close = operations::Close;
+    using Recv = operations::Recv;
+    using Send = operations::Send;
+    using Read = operations::Read;
+    using Write = operations::Write;
+    using Sync = operations::Sync;
+    using Range = operations::Range;
+    using Extents = operations::Extents;
+    using Open = operations::Open;
+    using Timeout = operations::Timeout;
 
     struct Statistics {
         uint64_t turns = 0;
@@ -187,6 +134,40 @@ class Loop {
 
     size_t in_flight_count() const { return in_flight_count_; }
     const Statistics& statistics() const { return statistics_; }
+
+  private:
+    // One turn, which sleeps at most `wait_ns_max`, and not at all with work ready.
+    void flush(uint64_t wait_ns_max);
+    uint64_t flush_timeouts();  // Fires what is due; returns how long until the next one is.
+    void flush_io();            // Hands what was submitted to the backend.
+    void flush_events();
+    void run_callbacks();
+    void call_back(Completion& completion);
+
+    template <typename Value>
+    void start(Completion& completion, const Operation& operation, Callback<Result<Value>> done);
+    void stage(Completion& completion);
+    void stage_next_sync(LoopSlot& slot);
+    void collect(CompletionList& completed);  // From the backend.
+    void complete(Completion& completion, int64_t result);
+    void acquire_fd(Completion& completion);
+    void release_fd(Completion& completion);
+    void cancel_staged(Completion& completion);
+    void cancel_waiting(Completion& completion);
+    void assert_owner() const;
+
+    std::unique_ptr<Backend> backend_;
+    std::unique_ptr<FdTable<LoopSlot>> slots_;
+    std::unique_ptr<TimeoutQueue> timeouts_;
+    CompletionList staged_;           // Submitted; the backend gets them in one batch.
+    CompletionList staged_timeouts_;  // Their time runs from the next reading of the clock on.
+    CompletionList ready_;            // Completed; first in, first called back.
+    std::atomic<Event*> triggered_ = nullptr;  // Pushed by any thread, last in first.
+    std::thread::id owner_;                    // Set by the first turn.
+    uint64_t now_ns_ = 0;
+    size_t in_flight_count_ = 0;
+    size_t open_event_count_ = 0;
+    Statistics statistics_;
 };
 
 }  // namespace blockd::io

@@ -1,0 +1,92 @@
+#include "io/listen_socket.h"
+
+#include "io/os_error.h"
+#include "io/socket.h"
+
+#include <cerrno>
+#include <netinet/in.h>
+#include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace blockd::io {
+namespace {
+
+// close(2) keeps the errno that is about to be reported.
+Error closed_with(Fd socket, int os_errno, const char* during) {
+    ::close(static_cast<int>(socket));
+    return error_from_errno(os_errno, during);
+}
+
+int bind_to(Fd socket, const Address& address) {
+    const int status =
+        ::bind(static_cast<int>(socket), static_cast<const struct sockaddr*>(address.sockaddr()),
+               static_cast<socklen_t>(address.sockaddr_size()));
+    return status == 0 ? 0 : errno;
+}
+
+// A server that is alive accepts; a path that nobody listens on any more refuses.
+bool is_stale(const Address& address) {
+    struct stat status {};
+    if (::lstat(address.path().c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
+    const Result<Fd> probe = open_stream_socket(AddressFamily::unix_path);
+    if (!probe) return false;
+    const int connected =
+        ::connect(static_cast<int>(*probe), static_cast<const struct sockaddr*>(address.sockaddr()),
+                  static_cast<socklen_t>(address.sockaddr_size()));
+    const bool is_refused = connected != 0 && errno == ECONNREFUSED;
+    ::close(static_cast<int>(*probe));
+    return is_refused;
+}
+
+void set_tcp_options(Fd socket, AddressFamily family) {
+    const int on = 1;
+    // A restarted server takes its port back while old connections are in TIME_WAIT.
+    ::setsockopt(static_cast<int>(socket), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (family != AddressFamily::ipv6) return;
+    // "::" beside "0.0.0.0" would otherwise be in use on Linux and not on macOS.
+    ::setsockopt(static_cast<int>(socket), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+}
+
+Result<Fd> listen_on_tcp(Fd socket, const ListenOptions& options) {
+    set_tcp_options(socket, options.address.family());
+    const int os_errno = bind_to(socket, options.address);
+    if (os_errno != 0) return closed_with(socket, os_errno, "bind");
+    if (::listen(static_cast<int>(socket), options.backlog) != 0) {
+        return closed_with(socket, errno, "listen");
+    }
+    return socket;
+}
+
+Result<Fd> listen_on_path(Fd socket, const ListenOptions& options) {
+    const std::string path = options.address.path();
+    int os_errno = bind_to(socket, options.address);
+    if (os_errno == EADDRINUSE && is_stale(options.address)) {
+        ::unlink(path.c_str());
+        os_errno = bind_to(socket, options.address);
+    }
+    if (os_errno != 0) return closed_with(socket, os_errno, "bind");
+    // Between bind and listen everybody is refused: nobody comes in before the mode is set.
+    const char* failed_step = nullptr;
+    if (::chmod(path.c_str(), static_cast<mode_t>(options.unix_mode)) != 0) {
+        failed_step = "set permissions of unix socket";
+    } else if (::listen(static_cast<int>(socket), options.backlog) != 0) {
+        failed_step = "listen";
+    }
+    if (failed_step == nullptr) return socket;
+    os_errno = errno;
+    ::unlink(path.c_str());
+    return closed_with(socket, os_errno, failed_step);
+}
+
+}  // namespace
+
+Result<Fd> open_listen_socket(const ListenOptions& options) {
+    const Result<Fd> socket = open_stream_socket(options.address.family());
+    if (!socket) return socket;
+    return options.address.family() == AddressFamily::unix_path ? listen_on_path(*socket, options)
+                                                                : listen_on_tcp(*socket, options);
+}
+
+}  // namespace blockd::io

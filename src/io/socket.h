@@ -1,0 +1,35 @@
+// Non-blocking stream sockets, as the kqueue backend uses them. Each function is one system call
+// or little more; where a function returns int64_t, that is a count or fd, or a negated errno.
+//
+// What differs between systems stands in socket_options.h.
+#pragma once
+
+#include <blockd/error.h>
+#include <blockd/io/backend.h>
+
+#include <cstdint>
+#include <span>
+
+namespace blockd::io {
+
+Result<Fd> open_stream_socket(AddressFamily family);
+
+// A connection ready for the loop: non-blocking, close-on-exec, no SIGPIPE, no Nagle delay.
+// -EAGAIN when none waits.
+int64_t accept_connection(Fd listener);
+
+// 0 when connected at once, -EINPROGRESS when the socket turns writable later: then
+// connect_result() says how it went.
+int64_t start_connecting(Fd socket, const Address& address);
+int64_t connect_result(Fd socket);
+
+// -EAGAIN when nothing can be moved now. receive returns 0 at the end of the stream.
+int64_t receive(Fd socket, std::span<const IoVector> vectors);
+int64_t transmit(Fd socket, std::span<const IoVector> vectors);
+
+void shut_down(Fd socket, ShutdownKind kind);
+
+Result<Address> local_address_of(Fd socket);
+Result<Address> peer_address_of(Fd socket);
+
+}  // namespace blockd::io
