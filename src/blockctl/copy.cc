@@ -1,0 +1,203 @@
+#include "blockctl/copy.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "blockctl/zero_runs.h"
+
+namespace blockd::blockctl {
+namespace {
+
+uint32_t common_alignment(const Endpoint& source, const Endpoint& target) {
+    return std::max(source.info().alignment, target.info().alignment);
+}
+
+uint32_t fitting_request_size(const Endpoint& source, const Endpoint& target, uint32_t wanted) {
+    const uint32_t alignment = common_alignment(source, target);
+    const uint32_t fitting =
+        std::min({wanted, source.info().request_size_max, target.info().request_size_max});
+    return std::max(fitting / alignment * alignment, alignment);
+}
+
+}  // namespace
+
+Copy::Copy(Endpoint& source, Endpoint& target, const Options& options)
+    : source_(source),
+      target_(target),
+      options_(options),
+      plan_({.size = source.info().size,
+             .request_size = fitting_request_size(source, target, options.request_size),
+             .zero_size_max = target.info().can_zero || target.info().reads_as_zeros
+                                  ? zero_size_max
+                                  : fitting_request_size(source, target, options.request_size),
+             .alignment = common_alignment(source, target)}),
+      buffers_(options.requests, fitting_request_size(source, target, options.request_size)),
+      slots_(std::make_unique<Slot[]>(options.requests)),
+      extents_(extents_count_max) {
+    ASSERT(target.info().size >= source.info().size);
+    options_.sparse_size = options.sparse_size == 0
+                               ? 0
+                               : std::max(options.sparse_size, common_alignment(source, target));
+    for (uint32_t index = 0; index < options.requests; ++index) {
+        slots_[index].copy = this;
+        slots_[index].buffer = buffers_.at(index);
+        idle_.push_back(slots_[index]);
+    }
+}
+
+void Copy::start() {
+    ASSERT(!is_done_ && size_done_ == 0);
+    advance();
+}
+
+void Copy::advance() {
+    while (!failure_ && !idle_.is_empty() && plan_.has_piece()) begin(plan_.next());
+
+    if (failure_ || plan_.is_complete()) {
+        if (idle_.count() == options_.requests && !are_extents_in_flight_) finish();
+    } else if (!plan_.has_piece()) {
+        find_extents();
+    }
+}
+
+void Copy::begin(const Piece& piece) {
+    if (piece.is_zero && target_.info().reads_as_zeros) {
+        size_done_ += piece.size;
+        return;
+    }
+    Slot& slot = *idle_.pop_front();
+    slot.piece = piece;
+    slot.part_offset = 0;
+    if (piece.is_zero) return begin_zero(slot);
+    source_.read(slot.request, slot.buffer.first(piece.size), piece.offset,
+                 io::bind<&Slot::read_done>(&slot));
+}
+
+void Copy::begin_zero(Slot& slot) {
+    const Piece& piece = slot.piece;
+    if (target_.info().can_zero) {
+        return target_.zero(slot.request, piece.offset, piece.size,
+                            io::bind<&Slot::zero_done>(&slot));
+    }
+    ASSERT(piece.size <= slot.buffer.size());
+    const auto zeros = slot.buffer.first(piece.size);
+    std::ranges::fill(zeros, std::byte(0));
+    slot.part_size = piece.size;
+    target_.write(slot.request, zeros, piece.offset, io::bind<&Slot::part_done>(&slot));
+}
+
+void Copy::Slot::read_done(Result<Ok> result) {
+    if (!result) {
+        copy->fail(describe_failure(copy->source_, request, "read", piece.offset, piece.size,
+                                    result.error()));
+        return copy->end(*this);
+    }
+    copy->continue_write(*this);
+}
+
+// Writes the next part: up to the next zeros that need not be sent, or to the end.
+void Copy::continue_write(Slot& slot) {
+    const auto data = slot.buffer.first(slot.piece.size);
+    while (slot.part_offset < data.size()) {
+        const auto rest = data.subspan(slot.part_offset);
+        const ZeroRun run = is_searching_zeros() ? front_run(rest, options_.sparse_size)
+                                                 : ZeroRun{.size = rest.size(), .is_zero = false};
+        slot.part_size = run.size;
+        if (!run.is_zero || (!target_.info().reads_as_zeros && !target_.info().can_zero)) {
+            return target_.write(slot.request, rest.first(run.size),
+                                 slot.piece.offset + slot.part_offset,
+                                 io::bind<&Slot::part_done>(&slot));
+        }
+        if (!target_.info().reads_as_zeros) {
+            return target_.zero(slot.request, slot.piece.offset + slot.part_offset, run.size,
+                                io::bind<&Slot::part_done>(&slot));
+        }
+        slot.part_offset += run.size;
+    }
+    size_done_ += slot.piece.size;
+    end(slot);
+}
+
+void Copy::Slot::part_done(Result<Ok> result) {
+    if (!result) {
+        copy->fail(describe_failure(copy->target_, request, "write", piece.offset + part_offset,
+                                    part_size, result.error()));
+        return copy->end(*this);
+    }
+    part_offset += part_size;
+    copy->continue_write(*this);
+}
+
+void Copy::Slot::zero_done(Result<Ok> result) {
+    if (result) {
+        copy->size_done_ += piece.size;
+    } else {
+        copy->fail(describe_failure(copy->target_, request, "zero", piece.offset, piece.size,
+                                    result.error()));
+    }
+    copy->end(*this);
+}
+
+void Copy::end(Slot& slot) {
+    idle_.push_back(slot);
+    advance();
+}
+
+bool Copy::is_searching_zeros() const {
+    return options_.sparse_size != 0 &&
+           (!source_.info().can_report_extents || are_extents_refused_);
+}
+
+void Copy::find_extents() {
+    if (are_extents_in_flight_) return;
+
+    const uint64_t offset = plan_.extents_offset();
+    const uint64_t rest = size() - offset;
+    if (!source_.info().can_report_extents || are_extents_refused_) {
+        const io::Extent all = {.size = rest, .is_hole = false};
+        plan_.add_extents({&all, 1});
+        return advance();
+    }
+    are_extents_in_flight_ = true;
+    source_.extents(extents_request_, extents_, offset, std::min(rest, extents_window),
+                    io::bind<&Copy::find_extents_done>(this));
+}
+
+// A source that cannot say after all is one that could not from the start.
+void Copy::find_extents_done(Result<uint32_t> count) {
+    are_extents_in_flight_ = false;
+    if (count) {
+        if (!failure_) plan_.add_extents(std::span(extents_).first(*count));
+    } else if (count.error().code == ErrorCode::not_supported ||
+               count.error().code == ErrorCode::invalid) {
+        are_extents_refused_ = true;
+    } else {
+        fail(describe_failure(
+            source_, extents_request_, "get the block status of", plan_.extents_offset(),
+            std::min(size() - plan_.extents_offset(), extents_window), count.error()));
+    }
+    advance();
+}
+
+void Copy::finish() {
+    ASSERT(!is_done_);
+    if (failure_ || options_.flush == FinalFlush::no) {
+        is_done_ = true;
+        return;
+    }
+    ASSERT(size_done_ == size());
+    target_.flush(extents_request_, io::bind<&Copy::flush_done>(this));
+}
+
+void Copy::flush_done(Result<Ok> result) {
+    if (!result) {
+        fail(describe_failure(target_, extents_request_, "flush", 0, 0, result.error()));
+    }
+    is_done_ = true;
+}
+
+void Copy::fail(const EndpointFailure& failure) {
+    if (!failure_) failure_ = failure;
+}
+
+}  // namespace blockd::blockctl

@@ -1,0 +1,17 @@
+// The loop that a command runs on.
+#pragma once
+
+#include <blockd/io/loop.h>
+
+#include <memory>
+
+namespace blockd::blockctl {
+
+// Threads that read and write local files during a copy.
+inline constexpr uint32_t disk_workers = 4;
+
+// Null, after a complaint, when the system has no room for one. A command that touches no
+// local file needs but one thread for disks.
+std::unique_ptr<io::Loop> make_loop(uint32_t disk_worker_count);
+
+}  // namespace blockd::blockctl

@@ -1,0 +1,140 @@
+#include "blockctl/file_endpoint.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "blockctl/message.h"
+#include "blockctl/size_text.h"
+#include "blockctl/waiter.h"
+
+namespace blockd::blockctl {
+namespace {
+
+constexpr uint32_t file_request_size_max = 32u << 20;
+
+std::string system_words(const char* action, const std::string& path) {
+    return std::string("cannot ") + action + " " + path + ": " + std::strerror(errno);
+}
+
+}  // namespace
+
+FileEndpoint::FileEndpoint(io::Loop& loop, const std::string& path) : loop_(loop) {
+    info_.name = path;
+    info_.request_size_max = file_request_size_max;
+    info_.can_report_extents = true;
+}
+
+FileEndpoint::~FileEndpoint() {
+    if (fd_ != io::Fd::none) ::close(int(fd_));
+}
+
+FileEndpoint::Opened FileEndpoint::open_source(io::Loop& loop, const std::string& path) {
+    std::unique_ptr<FileEndpoint> file(new FileEndpoint(loop, path));
+    std::string complaint = file->open(O_RDONLY);
+    if (complaint.empty()) complaint = file->inspect();
+    if (!complaint.empty()) return complaint;
+    return file;
+}
+
+FileEndpoint::Opened FileEndpoint::open_target(io::Loop& loop, const std::string& path,
+                                               uint64_t size, const FileEndpoint* source) {
+    std::unique_ptr<FileEndpoint> file(new FileEndpoint(loop, path));
+    std::string complaint = file->open(O_RDWR | O_CREAT);
+    if (complaint.empty()) complaint = file->inspect();
+    if (!complaint.empty()) return complaint;
+
+    if (source != nullptr && file->is_same_file(*source)) {
+        return path + " and " + source->info().name + " are the same file";
+    }
+    complaint = file->resize(size);
+    if (!complaint.empty()) return complaint;
+    return file;
+}
+
+std::string FileEndpoint::open(int flags) {
+    constexpr mode_t mode = 0666;  // The umask takes away what the user does not want.
+    const int fd = ::open(info_.name.c_str(), flags | O_CLOEXEC, mode);
+    if (fd < 0) return system_words("open", info_.name);
+    fd_ = io::Fd(fd);
+    return {};
+}
+
+std::string FileEndpoint::inspect() {
+    struct stat status {};
+    if (fstat(int(fd_), &status) != 0) return system_words("inspect", info_.name);
+    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
+        return info_.name + " is neither a file nor a block device";
+    }
+    is_block_device_ = S_ISBLK(status.st_mode);
+    device_ = uint64_t(status.st_dev);
+    inode_ = uint64_t(status.st_ino);
+
+    // A block device's st_size is 0; its end can be sought.
+    const off_t end = lseek(int(fd_), 0, SEEK_END);
+    if (end < 0) return system_words("find the size of", info_.name);
+    info_.size = uint64_t(end);
+    return {};
+}
+
+// To nothing first, so that every byte of the new length is a hole.
+std::string FileEndpoint::resize(uint64_t size) {
+    if (is_block_device_) {
+        info_.can_report_extents = false;
+        return {};
+    }
+    if (ftruncate(int(fd_), 0) != 0 || ftruncate(int(fd_), off_t(size)) != 0) {
+        return system_words(("give " + format_size(size) + " to").c_str(), info_.name);
+    }
+    info_.size = size;
+    info_.reads_as_zeros = true;
+    return {};
+}
+
+bool FileEndpoint::is_same_file(const FileEndpoint& other) const {
+    return device_ == other.device_ && inode_ == other.inode_;
+}
+
+void FileEndpoint::read(EndpointRequest& request, std::span<std::byte> buffer, uint64_t offset,
+                        io::Callback<Result<Ok>> done) {
+    request.done = done;
+    request.size_expected = buffer.size();
+    loop_.read(request.completion, {.file = fd_, .buffer = buffer, .offset = offset},
+               io::bind<&EndpointRequest::file_io_done>(&request));
+}
+
+void FileEndpoint::write(EndpointRequest& request, std::span<const std::byte> buffer,
+                         uint64_t offset, io::Callback<Result<Ok>> done) {
+    request.done = done;
+    request.size_expected = buffer.size();
+    loop_.write(request.completion, {.file = fd_, .buffer = buffer, .offset = offset},
+                io::bind<&EndpointRequest::file_io_done>(&request));
+}
+
+void FileEndpoint::flush(EndpointRequest& request, io::Callback<Result<Ok>> done) {
+    loop_.sync(request.completion, {.file = fd_}, done);
+}
+
+void FileEndpoint::extents(EndpointRequest& request, std::span<io::Extent> extents, uint64_t offset,
+                           uint64_t size, io::Callback<Result<uint32_t>> done) {
+    loop_.extents(request.completion,
+                  {.file = fd_, .offset = offset, .size = size, .extents = extents}, done);
+}
+
+std::string FileEndpoint::failure_words(const EndpointRequest& /*request*/,
+                                        const Error& error) const {
+    return words_of(error);
+}
+
+Result<Ok> FileEndpoint::close() {
+    Waiter<Ok> waiter;
+    io::Completion completion;
+    loop_.close(completion, {.fd = fd_}, waiter.callback());
+    fd_ = io::Fd::none;
+    return waiter.wait(loop_);
+}
+
+}  // namespace blockd::blockctl

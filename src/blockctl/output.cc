@@ -1,0 +1,45 @@
+#include "blockctl/output.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "blockctl/message.h"
+
+namespace blockd::blockctl {
+
+bool write_all(int fd, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return false;
+        bytes = bytes.subspan(size_t(written));
+    }
+    return true;
+}
+
+ExitStatus print(std::string_view text) {
+    if (write_all(STDOUT_FILENO, std::as_bytes(std::span(text)))) return ExitStatus::done;
+    complain(std::string("cannot write to stdout: ") + std::strerror(errno));
+    return ExitStatus::file;
+}
+
+std::string printable(std::string_view text) {
+    std::string shown;
+    for (const char character : text) {
+        const auto byte = static_cast<unsigned char>(character);
+        if (byte >= ' ' && byte != 0x7f) {
+            shown += character;
+            continue;
+        }
+        std::array<char, 8> escaped{};
+        std::snprintf(escaped.data(), escaped.size(), "\\x%02x", unsigned(byte));
+        shown += escaped.data();
+    }
+    return shown;
+}
+
+}  // namespace blockd::blockctl
