@@ -3,13 +3,13 @@
 
 #include "io/disk_operation.h"
 #include "io/fake_darwin/darwin.h"
+#include "io/opened_data_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
 #include <string>
-#include <variant>
 #include <vector>
 
 namespace blockd::io {
@@ -21,8 +21,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-using Opened = std::variant<DataFile, DataFileFailure>;
-
 constexpr uint64_t disk_size = 1048576;
 
 DataFileOptions to_format() {
@@ -33,22 +31,6 @@ DataFileOptions to_open() { return {.path = "disk.img", .purpose = DataFilePurpo
 
 void add_disk(Darwin& darwin) {
     darwin.files["disk.img"] = {.size = disk_size, .reserved_size = disk_size};
-}
-
-DataFile file_of(const Opened& opened) {
-    if (const DataFileFailure* failure = std::get_if<DataFileFailure>(&opened)) {
-        ADD_FAILURE() << failure->message;
-        return {};
-    }
-    return std::get<DataFile>(opened);
-}
-
-DataFileFailure failure_of(const Opened& opened) {
-    if (std::holds_alternative<DataFile>(opened)) {
-        ADD_FAILURE() << "it was opened";
-        return {};
-    }
-    return std::get<DataFileFailure>(opened);
 }
 
 void expect_nothing_left_behind(const Darwin& darwin) {
