@@ -2,14 +2,19 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <spawn.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +33,26 @@ int64_t now_ms() {
 }
 
 }  // namespace
+
+uint16_t free_tcp_port() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto* const pointer = reinterpret_cast<sockaddr*>(&address);
+    const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_EQ(bind(descriptor, pointer, size), 0);
+    EXPECT_EQ(getsockname(descriptor, pointer, &size), 0);
+    close(descriptor);
+    return ntohs(address.sin_port);
+}
+
+void raise_descriptor_limit() {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 8192);  // macOS refuses RLIM_INFINITY.
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
 
 Patience::Patience(int32_t timeout_ms) : deadline_ms_(now_ms() + timeout_ms) {}
 

@@ -57,6 +57,12 @@ class DaemonProcess {
     std::optional<int> exit_code_;
 };
 
+// A port of the loopback interface that nobody uses now.
+uint16_t free_tcp_port();
+
+// Lets this process open as many files as the system allows it.
+void raise_descriptor_limit();
+
 // Calls `condition` every few milliseconds until it holds; false when it never did.
 template <typename Condition>
 bool eventually(Condition condition, int32_t timeout_ms = 20'000);

@@ -32,9 +32,9 @@ std::string export_json(const ExportConfig& entry) {
 std::string DaemonConfig::json() const {
     std::vector<std::string> listeners = {"{\"unix\": " + quoted(unix_path) + "}"};
     if (tcp_port != 0) {
-        const std::string port = std::to_string(tcp_port);
-        listeners.push_back("{\"tcp\": " + quoted("127.0.0.1:" + port) + "}");
-        listeners.push_back("{\"tcp\": " + quoted("[::1]:" + port) + "}");
+        const std::string port = "\"port\": " + std::to_string(tcp_port);
+        listeners.push_back("{\"tcp\": \"127.0.0.1\", " + port + "}");
+        listeners.push_back("{\"tcp\": \"::1\", " + port + "}");
     }
     std::vector<std::string> entries;
     for (const ExportConfig& entry : exports) entries.push_back(export_json(entry));
@@ -63,7 +63,9 @@ DaemonTest::DaemonTest() {
 }
 
 void DaemonTest::start() {
-    if (daemon.is_running()) EXPECT_EQ(daemon.terminate(), 0) << daemon.log();
+    if (daemon.is_running()) {
+        EXPECT_EQ(daemon.terminate(), 0) << daemon.log();
+    }
     const std::string path = directory.file("blockd.json");
     std::filesystem::remove(path);
     write_file(path, config.json());

@@ -164,27 +164,29 @@ bool WireClient::try_send(std::string_view bytes) {
 
 std::string WireClient::receive(size_t size) {
     if (is_broken_) return {};
-    const int64_t deadline_ms = now_ms() + timeout_ms_;
-    std::string bytes(size, '\0');
+    std::string bytes;
+    if (try_receive(size, &bytes)) return bytes;
+    fail("the server closed, or said nothing in time, after " + std::to_string(bytes.size()) +
+         " of " + std::to_string(size) + " bytes");
+    return {};
+}
+
+bool WireClient::try_receive(size_t size, std::string* bytes) {
+    bytes->assign(size, '\0');
     size_t count = 0;
-    while (count < size) {
-        const ssize_t received = recv(socket_, bytes.data() + count, size - count, 0);
+    const int64_t deadline_ms = now_ms() + timeout_ms_;
+    while (count < size && !is_broken_) {
+        const ssize_t received = recv(socket_, bytes->data() + count, size - count, 0);
         if (received > 0) {
             count += static_cast<size_t>(received);
-        } else if (received == 0) {
-            break;
-        } else if (errno != EAGAIN && errno != EINTR) {
+        } else if (received == 0 || (errno != EAGAIN && errno != EINTR)) {
             break;
         } else if (!wait_ready(socket_, POLLIN, deadline_ms)) {
-            fail("no answer in time: " + std::to_string(count) + " of " + std::to_string(size) +
-                 " bytes");
-            return {};
+            break;
         }
     }
-    if (count == size) return bytes;
-    fail("the server closed after " + std::to_string(count) + " of " + std::to_string(size) +
-         " bytes");
-    return {};
+    bytes->resize(count);
+    return count == size;
 }
 
 bool WireClient::has_input() {

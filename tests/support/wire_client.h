@@ -101,6 +101,7 @@ class WireClient {
     void send(std::string_view bytes);
     bool try_send(std::string_view bytes);  // False when the server closed; not a failure.
     std::string receive(size_t size);
+    bool try_receive(size_t size, std::string* bytes);  // The same, and no failure.
     bool has_input();                        // Bytes or the end of the stream are there to be read.
     bool ends(std::string* rest = nullptr);  // The server closes within the deadline, without a
                                              // byte more, or after `rest`.

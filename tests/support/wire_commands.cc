@@ -74,7 +74,9 @@ void WireClient::receive_structured_rest(Answer& answer, const RequestFields& re
         const uint32_t size = read_u32(head, 12);
         if (size > chunk_size_max) return fail("a chunk is too large");
         chunk.payload = receive(size);
-        if (!is_first) EXPECT_EQ(chunk.cookie, answer.cookie) << "the chunks of one reply";
+        if (!is_first) {
+            EXPECT_EQ(chunk.cookie, answer.cookie) << "the chunks of one reply";
+        }
         answer.cookie = chunk.cookie;
         if (chunk.is_error()) {
             answer.error = read_u32(chunk.payload, 0);
@@ -115,7 +117,9 @@ void WireClient::add_read_chunk(Answer& answer, const Chunk& chunk, const Reques
 Answer WireClient::request(const RequestFields& request, std::string_view payload) {
     const uint64_t cookie = send_request(request, payload);
     Answer answer = receive_answer(request);
-    if (!is_broken_) EXPECT_EQ(answer.cookie, cookie);
+    if (!is_broken_) {
+        EXPECT_EQ(answer.cookie, cookie);
+    }
     return answer;
 }
 

@@ -1,0 +1,128 @@
+// Clients that break the framing, hang up in the wrong moment, or are slow on purpose: only their
+// own connection suffers.
+#include <gtest/gtest.h>
+
+#include "support/daemon_test.h"
+
+namespace blockd::support {
+namespace {
+
+using Hostile = DaemonTest;
+
+TEST_F(Hostile, Case79WrongRequestMagicCloses) {
+    for (const uint32_t magic : {0x12560953u, 0x25609514u, 0x21e41c71u, 0x67446698u, 0u}) {
+        WireClient client = attach();
+        client.send(
+            WireBytes().u32(magic).u16(0).u16(wire::cmd_read).u64(1).u64(0).u32(512).bytes());
+        EXPECT_TRUE(client.ends()) << std::hex << magic;
+    }
+    expect_service();
+}
+
+TEST_F(Hostile, Case79WrongMagicAfterGoodRequestsLetsThemFinish) {
+    WireClient client = attach();
+    client.send(request_bytes({.command = wire::cmd_write, .cookie = 1, .size = 4096}) +
+                pattern(4096, 1) + std::string(28, 'x'));
+    std::string rest;
+    EXPECT_TRUE(client.ends(&rest));
+    EXPECT_TRUE(rest.size() == 0 || rest.size() == 16) << "a whole reply or none";
+    EXPECT_TRUE(
+        eventually([this] { return read_file(file("disk"), 0, 4096) == pattern(4096, 1); }));
+}
+
+TEST_F(Hostile, Case80CutPayloadIsNotApplied) {
+    for (const uint32_t size : {4096u, 65536u, 4'000'000u}) {
+        for (const uint32_t sent : {0u, 1u, size / 2, size - 1}) {
+            WireClient client = attach();
+            client.send(request_bytes({.command = wire::cmd_write, .cookie = 1, .size = size}) +
+                        pattern(sent, 2));
+            client.shut_down_sending();
+            EXPECT_TRUE(client.ends()) << "no reply to half a request";
+            EXPECT_EQ(read_file(file("disk"), 0, size), std::string(size, '\0')) << sent;
+        }
+    }
+    expect_service();
+}
+
+TEST_F(Hostile, Case80HalfAHeaderDisturbsNobody) {
+    WireClient other = attach();
+    for (const size_t size : {size_t{1}, size_t{4}, size_t{16}, size_t{27}}) {
+        WireClient client = attach();
+        client.send(request_bytes({.command = wire::cmd_write, .size = 512}).substr(0, size));
+        client.shut_down_sending();
+        EXPECT_TRUE(client.ends());
+        expect_in_step(other);
+    }
+}
+
+TEST_F(Hostile, Case80EndInTheMiddleOfAnOptionDisturbsNobody) {
+    const std::string conversation = WireBytes().u32(3).bytes() +
+                                     option_bytes(wire::opt_info, info_data("disk")) +
+                                     option_bytes(wire::opt_go, info_data("disk"));
+    for (size_t size = 0; size < conversation.size(); size += 3) {
+        WireClient client = connect();
+        client.send(conversation.substr(0, size));
+        client.shut_down_sending();
+        std::string rest;
+        EXPECT_TRUE(client.ends(&rest)) << size;
+    }
+    expect_service();
+}
+
+TEST_F(Hostile, Case81HangingUpOnUnsentRepliesFreesTheirBuffers) {
+    constexpr uint32_t size = mebibyte;
+    const uint32_t descriptor_count = daemon.status().descriptor_count;
+    uint64_t resident_bytes = 0;
+    for (int round = 0; round < 40; ++round) {
+        WireClient client = attach("fixed");
+        std::string bytes;
+        for (uint32_t index = 0; index < 64; ++index) {
+            bytes += request_bytes({.cookie = index, .offset = 0, .size = size});
+        }
+        client.send(bytes);
+        EXPECT_TRUE(eventually([&] { return client.has_input(); })) << "replies are on their way";
+        client.close();
+        if (round == 9) resident_bytes = daemon.status().resident_bytes;
+    }
+    expect_service();
+    EXPECT_TRUE(eventually([&] { return daemon.status().descriptor_count <= descriptor_count; }));
+    if (is_memory_measurable()) {
+        EXPECT_LT(daemon.status().resident_bytes_max, resident_bytes + 256 * mebibyte);
+    }
+}
+
+class SlowClient : public DaemonTest {
+  protected:
+    SlowClient() { config.limits = {"\"send_timeout\": \"1s\""}; }
+};
+
+TEST_F(SlowClient, Case88ReaderThatTakesNothingIsCutOff) {
+    WireClient slow = attach("fixed");
+    std::string bytes;
+    for (uint32_t index = 0; index < 64; ++index) {
+        bytes += request_bytes({.cookie = index, .size = mebibyte});
+    }
+    const uint32_t descriptor_count = daemon.status().descriptor_count;
+    slow.send(bytes);
+    WireClient other = attach();
+    EXPECT_TRUE(eventually([&] {
+        expect_in_step(other);
+        return daemon.status().descriptor_count <= descriptor_count;
+    })) << "the slow one is gone, while the other was served all the time";
+}
+
+TEST_F(SlowClient, Case88WriterOfOneByteAtATimeHoldsNobodyUp) {
+    WireClient slow = attach();
+    WireClient other = attach();
+    const std::string data = pattern(512, 5);
+    slow.send(request_bytes({.command = wire::cmd_write, .cookie = 1, .size = 512}));
+    for (const char byte : data) {
+        slow.send(std::string(1, byte));
+        expect_in_step(other);
+    }
+    EXPECT_TRUE(slow.receive_answer().is_ok());
+    EXPECT_TRUE(read_file(file("disk"), 0, 512) == data);
+}
+
+}  // namespace
+}  // namespace blockd::support
