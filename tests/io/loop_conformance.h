@@ -43,8 +43,8 @@ class Outcome {
     bool is_done() const { return call_count_ > 0; }
     bool has_value() const { return result_ && *result_; }
     Value value() const { return **result_; }
-    ErrorCode error_code() const { return result_->error().code; }
-    bool is_error(ErrorCode code) const { return result_ && !*result_ && error_code() == code; }
+    Error error() const { return result_->error(); }
+    bool is_error(ErrorCode code) const { return result_ && !*result_ && error().code == code; }
 
     Completion completion;
 
