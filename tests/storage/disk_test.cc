@@ -1,0 +1,209 @@
+#include "storage/disk.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+
+#include "storage/disk_fixture.h"
+
+namespace blockd::storage {
+namespace {
+
+using io::OperationKind;
+
+constexpr std::byte mark_a{0xaa};
+constexpr std::byte mark_b{0xbb};
+
+// Goal: any offset, size and command behaves as on an array of bytes.
+// Method: random commands, one after the other, against a model; each read and the end compared.
+void expect_disk_equals_array(uint32_t alignment, uint32_t hole_alignment, bool has_holes) {
+    const uint64_t seed = std::random_device()();
+    SCOPED_TRACE(::testing::Message() << "seed " << seed << ", alignment " << alignment);
+    std::mt19937_64 random(seed);
+    DiskWorld world(
+        {.size = test_disk_size, .alignment = alignment, .hole_alignment = hole_alignment});
+    world.backend.refuses_punch_hole = world.backend.refuses_zero_range = !has_holes;
+    std::vector<std::byte> model(test_disk_size);
+
+    for (int step = 0; step < 600; ++step) {
+        const uint64_t offset = random() % test_disk_size;
+        const uint64_t longest = random() % 8 == 0 ? 3u << 20 : 20'000;
+        const uint64_t size = 1 + random() % std::min(longest, test_disk_size - offset);
+        const auto at = model.begin() + ptrdiff_t(offset);
+        const std::byte mark{uint8_t(random())};
+        const auto command = DiskCommand(random() % 4);
+        auto request = world.make(command, offset, size);
+        request->request.keeps_blocks = random() % 2;
+        if (command == DiskCommand::write) request->fill(mark);
+        world.disk.submit(request->request);
+        world.settle();
+        ASSERT_TRUE(request->is_ok());
+        if (command == DiskCommand::write) std::fill_n(at, size, mark);
+        if (command == DiskCommand::write_zeroes) std::fill_n(at, size, std::byte(0));
+        if (command == DiskCommand::read) {
+            ASSERT_TRUE(std::ranges::equal(request->payload(), std::span(at, size)));
+        }
+        if (command == DiskCommand::trim) {  // Takes some whole blocks, and nothing else.
+            for (uint64_t byte = 0; byte < test_disk_size; ++byte) {
+                const bool is_same = world.backend.bytes()[byte] == model[byte];
+                const bool is_trimmed = byte >= offset && byte < offset + size &&
+                                        world.backend.bytes()[byte] == std::byte(0);
+                ASSERT_TRUE(is_same || is_trimmed) << byte;
+            }
+            model = world.backend.bytes();
+        }
+        world.release(*request);
+    }
+    EXPECT_EQ(world.backend.bytes(), model);
+    EXPECT_EQ(world.pool.used_size(), 0u);
+}
+
+TEST(Disk, IsAnArrayOfBytesWithoutAlignment) { expect_disk_equals_array(1, 4096, true); }
+TEST(Disk, IsAnArrayOfBytesWith512ByteBlocks) { expect_disk_equals_array(512, 4096, true); }
+TEST(Disk, IsAnArrayOfBytesWith4096ByteBlocks) { expect_disk_equals_array(4096, 4096, true); }
+TEST(Disk, IsAnArrayOfBytesWhereHolesAreUnknown) { expect_disk_equals_array(4096, 4096, false); }
+
+TEST(Disk, LargeReadIsMadeOfMebibyteOperations) {
+    DiskWorld world({.size = test_disk_size, .alignment = 4096, .hole_alignment = 4096});
+    auto request = world.start(DiskCommand::read, 100, 3 << 20);
+    world.settle();
+    ASSERT_EQ(world.backend.records().size(), 4u);
+    EXPECT_EQ(world.backend.records()[0].size, 1u << 20);
+    EXPECT_EQ(world.backend.records()[3].size, 4096u) << "the block that the end reaches into";
+    EXPECT_EQ(request->payload().size(), 3u << 20);
+    world.release(*request);
+}
+
+TEST(Disk, WriteInsideOneBlockReadsItOnce) {
+    DiskWorld world({.size = test_disk_size, .alignment = 4096, .hole_alignment = 4096});
+    auto request = world.write(1000, 100, mark_a);
+    world.settle();
+    EXPECT_EQ(world.backend.count(OperationKind::read), 1u);
+    EXPECT_EQ(world.backend.count(OperationKind::write), 1u);
+    world.release(*request);
+}
+
+// Two writes to the two halves of one block: were they not ordered, each would write back what it
+// read of the other half before.
+TEST(Disk, NeighboursInOneBlockDoNotUndoEachOther) {
+    DiskWorld world(
+        {.size = test_disk_size, .alignment = 4096, .hole_alignment = 4096, .is_manual = true});
+    auto left = world.write(0, 2048, mark_a);
+    auto right = world.write(2048, 2048, mark_b);
+    world.tick();
+    EXPECT_EQ(world.backend.pending_count(), 1u) << "the second waits for the block";
+    while (!left->is_done() || !right->is_done()) {
+        if (world.backend.pending_count() > 0) world.backend.finish(0);
+        world.tick();
+    }
+    EXPECT_EQ(std::ranges::count(std::span(world.backend.bytes()).first(2048), mark_a), 2048);
+    EXPECT_EQ(std::ranges::count(std::span(world.backend.bytes()).subspan(2048, 2048), mark_b),
+              2048);
+    world.release(*left);
+    world.release(*right);
+}
+
+TEST(Disk, NewerWriteWaitsForTheOlderOneToTheSameBytes) {
+    DiskWorld world({.size = test_disk_size, .is_manual = true});
+    auto older = world.write(0, 4096, mark_a);
+    world.tick();
+    auto newer = world.write(0, 4096, mark_b);
+    world.tick();
+    EXPECT_EQ(world.backend.pending_count(), 1u);
+    world.backend.finish(0);
+    world.tick();
+    world.tick();
+    ASSERT_EQ(world.backend.pending_count(), 1u);
+    world.backend.finish(0);
+    world.settle();
+    EXPECT_EQ(world.backend.bytes()[0], mark_b);
+    world.release(*older);
+    world.release(*newer);
+}
+
+TEST(Disk, DiskErrorEndsThatRequestAlone) {
+    DiskWorld world({.size = test_disk_size, .is_manual = true});
+    auto failing = world.start(DiskCommand::read, 0, 2 << 20);
+    auto working = world.start(DiskCommand::read, 0, 4096);
+    world.tick();
+    ASSERT_EQ(world.backend.pending_count(), 3u);
+    world.backend.fail(1, EIO);
+    world.backend.finish(0);
+    world.backend.finish(0);
+    world.settle();
+    EXPECT_TRUE(failing->failed_with(ErrorCode::disk));
+    EXPECT_TRUE(working->is_ok());
+    EXPECT_FALSE(world.disk.has_failed());
+    world.release(*failing);
+    world.release(*working);
+}
+
+TEST(Disk, FullDiskIsNoSpaceForThatWrite) {
+    DiskWorld world({.size = test_disk_size, .is_manual = true});
+    auto request = world.write(0, 4096, mark_a);
+    world.tick();
+    world.backend.fail(0, ENOSPC);
+    world.settle();
+    EXPECT_TRUE(request->failed_with(ErrorCode::no_space));
+    world.release(*request);
+}
+
+TEST(Disk, ReadPastATruncatedEndIsADiskError) {
+    DiskWorld world({.size = test_disk_size, .is_manual = true});
+    auto request = world.start(DiskCommand::read, 0, 8192);
+    world.tick();
+    world.backend.finish_short(0, 4096);
+    world.settle();
+    EXPECT_TRUE(request->failed_with(ErrorCode::disk));
+    world.release(*request);
+}
+
+TEST(Disk, FailedEdgeReadFailsTheWriteAndFreesTheRange) {
+    DiskWorld world(
+        {.size = test_disk_size, .alignment = 4096, .hole_alignment = 4096, .is_manual = true});
+    auto request = world.write(100, 100, mark_a);
+    auto behind = world.write(200, 100, mark_b);
+    world.tick();
+    world.backend.fail(0, EIO);
+    world.tick();
+    EXPECT_TRUE(request->failed_with(ErrorCode::disk));
+    while (!behind->is_done()) {
+        if (world.backend.pending_count() > 0) world.backend.finish(0);
+        world.tick();
+    }
+    EXPECT_TRUE(behind->is_ok());
+    world.release(*request);
+    world.release(*behind);
+}
+
+TEST(Disk, ExtentsWithoutKnowledgeAreAllData) {
+    DiskWorld world({.size = test_disk_size});
+    auto request = world.start(DiskCommand::extents, 4096, 1 << 20);
+    EXPECT_FALSE(request->is_done()) << "never inside the call";
+    world.settle();
+    ASSERT_EQ(request->request.extents().size(), 1u);
+    EXPECT_EQ(request->request.extents()[0].size, 1u << 20);
+    EXPECT_FALSE(request->request.extents()[0].is_hole);
+    world.release(*request);
+}
+
+TEST(Disk, ReserveTakesItsFootprintOrNothing) {
+    DiskWorld world({.size = test_disk_size, .alignment = 4096, .hole_alignment = 4096});
+    std::vector<std::unique_ptr<TestRequest>> held;
+    for (uint64_t index = 0; index < 5; ++index) {
+        held.push_back(world.make(DiskCommand::read, 0, 3 << 20));
+        EXPECT_EQ(world.pool.used_size(), (index + 1) * world.disk.footprint(held[0]->request));
+    }
+    TestRequest last;
+    last.request.command = DiskCommand::write;
+    last.request.offset = 1;
+    last.request.size = (1 << 20) - 4096;
+    EXPECT_EQ(world.disk.footprint(last.request), (1u << 20) + 8192);
+    EXPECT_FALSE(world.disk.reserve(last.request)) << "the edge blocks do not fit any more";
+    EXPECT_EQ(world.pool.used_size(), 15u << 20);
+    for (auto& request : held) world.release(*request);
+}
+
+}  // namespace
+}  // namespace blockd::storage
