@@ -140,10 +140,11 @@ int EventQueue::apply_to_watch(const Event& change) {
 int EventQueue::detach(int fd, Note& note) {
     note = {};
     const Watch& watch = watches_[static_cast<size_t>(fd)];
-    if (!watch.read.is_live && !watch.write.is_live) {
-        return set_interest(fd, 0);
+    if (watch.read.is_live || watch.write.is_live) {
+        return cover_wanted_interest(fd);
     }
-    return cover_wanted_interest(fd);
+    (void)set_interest(fd, 0);
+    return 0;
 }
 
 // The lazy half of the emulation: no system call while epoll already watches for all that is
@@ -170,12 +171,9 @@ uint32_t EventQueue::wanted_interest(const Watch& watch) {
 int EventQueue::set_interest(int fd, uint32_t interest) {
     Watch& watch = watches_[static_cast<size_t>(fd)];
     if (interest == 0) {
-        if (watch.interest != 0) {
-            watch.interest = 0;
-            // It fails where the descriptor was closed, and then there is nothing to withdraw.
-            (void)control_epoll(EPOLL_CTL_DEL, fd, 0);
-        }
-        return 0;
+        const bool is_known = watch.interest != 0;
+        watch.interest = 0;
+        return is_known ? control_epoll(EPOLL_CTL_DEL, fd, 0) : 0;
     }
     const int operation = watch.interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     int error = control_epoll(operation, fd, interest);
@@ -286,6 +284,11 @@ void EventQueue::ring_doorbell() {
 Statistics EventQueue::statistics() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return statistics_;
+}
+
+void EventQueue::set_chaos(uint64_t seed) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    chaos_ = Chaos(seed);
 }
 
 void EventQueue::shut_down() {

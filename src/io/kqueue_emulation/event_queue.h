@@ -26,6 +26,8 @@
 #include <span>
 #include <vector>
 
+#include "io/kqueue_emulation/chaos.h"
+
 namespace blockd::kqueue_emulation {
 
 using Event = struct kevent;
@@ -51,6 +53,7 @@ class EventQueue {
                               int64_t deadline_ns);
     void forget(int fd);
     [[nodiscard]] Statistics statistics() const;
+    void set_chaos(uint64_t seed);
 
     // Every present and later process() ends with EBADF.
     void shut_down();
@@ -130,6 +133,7 @@ class EventQueue {
     void ring_doorbell();
 
     [[nodiscard]] int wait(std::unique_lock<std::mutex>& lock, Output& output, int64_t deadline_ns);
+    [[nodiscard]] int disturb(Output& output);
     [[nodiscard]] int poll_epoll(std::unique_lock<std::mutex>& lock, Output& output,
                                  int64_t deadline_ns);
     [[nodiscard]] int call_epoll_wait(std::span<epoll_event> ready, int64_t deadline_ns);
@@ -155,6 +159,7 @@ class EventQueue {
     size_t user_notes_ready_ = 0;
     size_t user_cursor_ = 0;
     Statistics statistics_ = {};
+    Chaos chaos_{0};
     std::atomic<bool> has_nanosecond_wait_ = true;
     std::atomic<uint32_t> references_ = 1;
 };

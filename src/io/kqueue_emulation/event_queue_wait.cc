@@ -49,6 +49,12 @@ int64_t monotonic_now_ns() {
 }
 
 int EventQueue::wait(std::unique_lock<std::mutex>& lock, Output& output, int64_t deadline_ns) {
+    if (chaos_.is_on()) {
+        const int disturbance = disturb(output);
+        if (disturbance != 0) {
+            return disturbance;
+        }
+    }
     const size_t capacity = output.events.size();
     for (;;) {
         Output kernel_share{.events =
@@ -69,6 +75,28 @@ int EventQueue::wait(std::unique_lock<std::mutex>& lock, Output& output, int64_t
             return static_cast<int>(output.count);
         }
     }
+}
+
+// Interrupts the call, makes its array smaller, or reports a filter whose condition need not hold;
+// 0 to go on.
+int EventQueue::disturb(Output& output) {
+    if (chaos_.one_in(8)) {
+        return -EINTR;
+    }
+    output.events = output.events.first(1 + chaos_.below(output.events.size()));
+    if (watches_.empty() || !chaos_.one_in(8)) {
+        return 0;
+    }
+    const size_t start = chaos_.below(watches_.size());
+    for (size_t offset = 0; offset < watches_.size(); ++offset) {
+        const size_t index = (start + offset) % watches_.size();
+        const bool is_read = watches_[index].read.is_wanted();
+        if (is_read || watches_[index].write.is_wanted()) {
+            report(static_cast<int>(index), is_read ? EVFILT_READ : EVFILT_WRITE, 0, output);
+            return 1;
+        }
+    }
+    return 0;
 }
 
 // Descriptors and user notes share the caller's array; where it has room for one event only, they
@@ -167,7 +195,10 @@ void EventQueue::take_ready(const epoll_event& ready, Output& output) {
         }
     }
     if (!was_wanted || must_ask_again) {
-        (void)set_interest(fd, wanted_interest(watch));
+        const int error = set_interest(fd, wanted_interest(watch));
+        // Or else the descriptor was closed before kqueue_forget(), and epoll would report a file
+        // that nothing can reach any more, for ever.
+        ASSERT(error == 0);
     }
 }
 

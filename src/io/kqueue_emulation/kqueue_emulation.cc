@@ -190,3 +190,13 @@ int kqueue_statistics(int kq, Statistics* statistics) {
     queue->drop_reference();
     return 0;
 }
+
+int kqueue_set_chaos(int kq, std::uint64_t seed) {
+    EventQueue* const queue = find_and_reference(kq);
+    if (queue == nullptr) {
+        return fail(EBADF);
+    }
+    queue->set_chaos(seed);
+    queue->drop_reference();
+    return 0;
+}

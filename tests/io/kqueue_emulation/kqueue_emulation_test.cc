@@ -226,6 +226,54 @@ TEST(KqueueEmulation, TimeoutOfCenturiesWaitsForAnEvent) {
     sender.join();
 }
 
+TEST(KqueueEmulationDeathTest, ClosingWithoutForgettingIsCaughtBeforeItSpins) {
+    // A forked child has no queue: the death happens in a process that starts afresh.
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    Queue queue;
+    SocketPair pair;
+    const int number = ::dup(pair.near());
+    pair.send_from_far("x");
+    ASSERT_EQ(queue.poll({{number, EVFILT_READ, arm}}).size(), 1U);
+    ::close(number);  // its dup keeps the registration alive
+    EXPECT_DEATH((void)queue.poll(), "assertion failed");
+    ASSERT_EQ(::dup2(pair.near(), number), number);
+    close_watched(number);
+}
+
+TEST(KqueueEmulation, ChaosInterruptsAndDisturbsButLosesNothing) {
+    const uint64_t seed = random_seed() | 1U;
+    Queue queue;
+    ASSERT_EQ(::kqueue_set_chaos(queue.descriptor(), seed), 0);
+    std::array<SocketPair, 8> pairs;
+    size_t interrupted_count = 0;
+    size_t spurious_count = 0;
+    for (int round = 0; round < 200; ++round) {
+        size_t missing = pairs.size();
+        for (SocketPair& pair : pairs) {
+            pair.send_from_far("x");
+            ASSERT_EQ(queue.apply({{pair.near(), EVFILT_READ, arm}}), 0);
+        }
+        while (missing > 0) {
+            std::array<Event, 16> events = {};
+            const int count = ::kevent(queue.descriptor(), nullptr, 0, events.data(), 16, nullptr);
+            ASSERT_TRUE(count > 0 || errno == EINTR);
+            interrupted_count += count < 0 ? 1U : 0U;
+            for (int index = 0; index < count; ++index) {
+                const int fd = static_cast<int>(events.at(static_cast<size_t>(index)).ident);
+                char byte = 0;
+                const bool is_received = ::recv(fd, &byte, 1, 0) == 1;
+                missing -= is_received ? 1U : 0U;
+                spurious_count += is_received ? 0U : 1U;
+                ASSERT_EQ(queue.apply({{fd, EVFILT_READ, arm}}), 0);
+            }
+        }
+    }
+    EXPECT_GT(interrupted_count, 0U);
+    EXPECT_GT(spurious_count, 0U);
+    EXPECT_EQ(::kqueue_set_chaos(queue.descriptor(), 0), 0);
+    EXPECT_TRUE(queue.poll().empty());
+}
+
 // As a container's seccomp profile does it.
 bool refuse_nanosecond_wait(int error) {
     const std::array<sock_filter, 4> program = {

@@ -28,4 +28,9 @@ int kqueue_close(int kq);
 
 // -1 with EBADF for no queue.
 int kqueue_statistics(int kq, blockd::kqueue_emulation::Statistics* statistics);
+
+// A queue that misbehaves within its rights, to find what its user relies on and should not: it is
+// interrupted, reports fewer events than it has, and reports descriptors that are not ready. Seed 0
+// ends it. -1 with EBADF for no queue.
+int kqueue_set_chaos(int kq, std::uint64_t seed);
 }
