@@ -47,6 +47,8 @@ class ExportDirectory {
     virtual ExportDescription describe(size_t index) const = 0;
     // The empty name finds the default export. `none` when there is no such export.
     virtual size_t find(std::string_view name) const = 0;
+    // Whether a client may ask what exports there are; else it has to know the name.
+    virtual bool allows_list() const = 0;
 };
 
 class ServerHandshake {

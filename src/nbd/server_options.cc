@@ -70,6 +70,9 @@ void ServerHandshake::plan_dataless_option(Option option, uint32_t size) {
             return;
         case Option::list:
             if (size > 0) return refuse(OptionReply::error_invalid, "LIST takes no data");
+            if (!directory_.allows_list()) {
+                return refuse(OptionReply::error_policy, "this server does not list its exports");
+            }
             answer_.parts = part_list_head | part_final;
             return;
         case Option::structured_reply:

@@ -12,6 +12,7 @@
 //   (or what broke it), and so does every later one.
 #pragma once
 
+#include <blockd/client/transfer.h>
 #include <blockd/error.h>
 #include <blockd/io/address.h>
 #include <blockd/io/callback.h>
@@ -48,21 +49,16 @@ struct ListedExport {
     std::string description;
 };
 
-// A run of the export and its "base:allocation" flags (nbd::allocation_hole, allocation_zero).
-struct StatusExtent {
-    uint32_t size;
-    uint32_t flags;
-};
+using nbd::StatusExtent;
 
-// One request in flight: owned by the caller, stays put until its callback is entered.
-class Transfer;
+class Connection;
 
 class Client {
   public:
     struct ConnectOptions {
         std::vector<io::Address> addresses;  // Tried in order.
         std::string export_name;
-        bool wants_block_status = false;     // Negotiate "base:allocation".
+        bool wants_block_status = false;  // Negotiate "base:allocation".
         uint32_t depth = depth_default;
         uint64_t timeout_ns = 10'000'000'000;
     };
@@ -73,11 +69,12 @@ class Client {
     };
 
     explicit Client(io::Loop& loop);
-    ~Client();  // The connection is closed, or was never opened.
+    ~Client();  // Never connected, or the callback of a failed connect(), list() or disconnect().
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    // Connects and negotiates. After a failure failure_text() says what the server said.
+    // Connects and negotiates. After a failure failure_text() says what the server said; the
+    // socket is closed by then, and connect() may be tried again.
     void connect(const ConnectOptions& options, io::Callback<Result<Ok>> done);
 
     // Connects, lists the exports, and closes again.
@@ -90,7 +87,8 @@ class Client {
     // 'x': no such export". Empty while nothing failed.
     const std::string& failure_text() const;
 
-    // read fills, write sends the whole buffer; both up to info().block_size_maximum bytes.
+    // read fills, write sends the whole buffer, which is as large as the range. More than
+    // info().block_size_maximum bytes (other commands: UINT32_MAX) is Error{too_large}.
     void read(Transfer& transfer, std::span<std::byte> buffer, const Range& range,
               io::Callback<Result<Ok>> done);
     void write(Transfer& transfer, std::span<const std::byte> buffer, const Range& range,
@@ -99,12 +97,17 @@ class Client {
     void trim(Transfer& transfer, const Range& range, io::Callback<Result<Ok>> done);
     void write_zeroes(Transfer& transfer, const Range& range, io::Callback<Result<Ok>> done);
     void cache(Transfer& transfer, const Range& range, io::Callback<Result<Ok>> done);
-    // Passes how many extents it filled, at least one.
+    // Passes how many extents it filled, at least one; they add up to at most the range. Without
+    // info().has_base_allocation it is Error{not_supported}.
     void block_status(Transfer& transfer, std::span<StatusExtent> extents, const Range& range,
                       io::Callback<Result<uint32_t>> done);
 
-    // Sends NBD_CMD_DISC once every request was answered, and closes.
+    // Sends NBD_CMD_DISC once every request was answered, and closes. Passes what broke the
+    // connection when it was broken already. Requests that come after it fail.
     void disconnect(io::Callback<Result<Ok>> done);
+
+  private:
+    std::unique_ptr<Connection> connection_;
 };
 
 }  // namespace blockd::client
