@@ -42,47 +42,75 @@ bool wait_ready(int socket, short events, int64_t deadline_ms) {
     }
 }
 
-int connect_unix(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path)) return -1;
-    memcpy(address.sun_path, path.data(), path.size());
-    const int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+// A socket that connects without blocking: a listener whose queue is full would hold connect() up
+// for as long as it likes.
+int open_socket(int family) {
+    const int descriptor = socket(family, SOCK_STREAM, 0);
     if (descriptor < 0) return -1;
-    if (connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    fcntl(descriptor, F_SETFL, O_NONBLOCK);
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    const int on = 1;
+    if (family != AF_UNIX) setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return descriptor;
+}
+
+// False, with errno, when nobody took the connection in time.
+bool finish_connect(int descriptor, const sockaddr* address, socklen_t size, int64_t deadline_ms) {
+    while (connect(descriptor, address, size) != 0) {
+        if (errno == EISCONN) return true;
+        if (errno == EINPROGRESS || errno == EALREADY) {
+            if (!wait_ready(descriptor, POLLOUT, deadline_ms)) return false;
+        } else if (errno != EAGAIN && errno != EINTR) {
+            return false;
+        } else if (now_ms() >= deadline_ms) {
+            return false;
+        } else {
+            poll(nullptr, 0, 1);  // The queue of a unix listener is full: nothing tells of room.
+        }
+    }
+    return true;
+}
+
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+};
+
+SocketAddress address_of(const Endpoint& endpoint) {
+    SocketAddress result;
+    if (!endpoint.unix_path.empty()) {
+        auto& address = reinterpret_cast<sockaddr_un&>(result.storage);
+        address.sun_family = AF_UNIX;
+        endpoint.unix_path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+        result.size = sizeof(address);
+    } else if (endpoint.is_ipv6) {
+        auto& address = reinterpret_cast<sockaddr_in6&>(result.storage);
+        address.sin6_family = AF_INET6;
+        address.sin6_port = htons(endpoint.port);
+        address.sin6_addr = in6addr_loopback;
+        result.size = sizeof(address);
+    } else {
+        auto& address = reinterpret_cast<sockaddr_in&>(result.storage);
+        address.sin_family = AF_INET;
+        address.sin_port = htons(endpoint.port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        result.size = sizeof(address);
+    }
+    return result;
+}
+
+int connect_to(const Endpoint& endpoint, int32_t timeout_ms) {
+    const SocketAddress address = address_of(endpoint);
+    const int descriptor = open_socket(address.storage.ss_family);
+    if (descriptor < 0) return -1;
+    const auto* const pointer = reinterpret_cast<const sockaddr*>(&address.storage);
+    if (finish_connect(descriptor, pointer, address.size, now_ms() + timeout_ms)) {
         return descriptor;
     }
+    const int error = errno;
     ::close(descriptor);
+    errno = error;
     return -1;
-}
-
-int connect_tcp(uint16_t port, bool is_ipv6) {
-    sockaddr_in ipv4{};
-    ipv4.sin_family = AF_INET;
-    ipv4.sin_port = htons(port);
-    ipv4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    sockaddr_in6 ipv6{};
-    ipv6.sin6_family = AF_INET6;
-    ipv6.sin6_port = htons(port);
-    ipv6.sin6_addr = in6addr_loopback;
-    const int descriptor = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
-    if (descriptor < 0) return -1;
-    const auto* const address = is_ipv6 ? reinterpret_cast<const sockaddr*>(&ipv6)
-                                        : reinterpret_cast<const sockaddr*>(&ipv4);
-    const int result = connect(descriptor, address, is_ipv6 ? sizeof(ipv6) : sizeof(ipv4));
-    const int on = 1;
-    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (result == 0) return descriptor;
-    ::close(descriptor);
-    return -1;
-}
-
-int connect_to(const Endpoint& endpoint) {
-    const int descriptor = endpoint.unix_path.empty() ? connect_tcp(endpoint.port, endpoint.is_ipv6)
-                                                      : connect_unix(endpoint.unix_path);
-    if (descriptor >= 0) fcntl(descriptor, F_SETFL, O_NONBLOCK);
-    if (descriptor >= 0) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    return descriptor;
 }
 
 void take_info(ExportFacts& facts, const std::string& data) {
@@ -109,7 +137,8 @@ void take_info(ExportFacts& facts, const std::string& data) {
 
 }  // namespace
 
-WireClient::WireClient(const Endpoint& endpoint) : socket_(connect_to(endpoint)) {
+WireClient::WireClient(const Endpoint& endpoint)
+    : socket_(connect_to(endpoint, timeout_ms_default)) {
     is_broken_ = false;
     if (socket_ < 0) fail(std::string("cannot connect: ") + strerror(errno));
 }
@@ -130,7 +159,7 @@ WireClient& WireClient::operator=(WireClient&& other) noexcept {
 WireClient::~WireClient() { close(); }
 
 bool WireClient::can_connect(const Endpoint& endpoint) {
-    const int descriptor = connect_to(endpoint);
+    const int descriptor = connect_to(endpoint, 100);
     if (descriptor < 0) return false;
     ::close(descriptor);
     return true;

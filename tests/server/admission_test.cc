@@ -1,0 +1,118 @@
+#include "server/admission.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "storage/memory_backend.h"
+
+namespace blockd::server {
+namespace {
+
+class AdmissionTest : public ::testing::Test {
+  protected:
+    AdmissionTest()
+        : loop(std::make_unique<testing::MemoryBackend>(
+              testing::MemoryBackend::Options{.size = 4096})),
+          admission(loop, {.requests = 2, .buffer_bytes = buffer_bytes_min}) {}
+
+    io::Loop loop;
+    Admission admission;
+};
+
+// Takes a slot when it can; waits in line when it cannot.
+class Client {
+  public:
+    Client(Admission& admission, std::vector<Client*>& order)
+        : admission_(admission), order_(order) {
+        waiter_.retry = io::bind<&Client::retry>(this);
+    }
+    void request() { retry(Ok{}); }
+    void leave() { admission_.leave(waiter_); }
+    void finish() {
+        admission_.give_slot(*slot);
+        slot = nullptr;
+    }
+    RequestSlot* slot = nullptr;
+
+  private:
+    void retry(Result<Ok>) {
+        if (!admission_.must_wait(waiter_)) slot = admission_.take_slot();
+        if (slot == nullptr) return admission_.wait(waiter_);
+        admission_.leave(waiter_);
+        order_.push_back(this);
+    }
+
+    Admission& admission_;
+    std::vector<Client*>& order_;
+    AdmissionWaiter waiter_;
+};
+
+TEST_F(AdmissionTest, SlotsAreBounded) {
+    RequestSlot* const first = admission.take_slot();
+    RequestSlot* const second = admission.take_slot();
+    ASSERT_NE(first, nullptr);
+    ASSERT_NE(second, nullptr);
+    EXPECT_EQ(admission.take_slot(), nullptr);
+    EXPECT_EQ(admission.used_slots(), 2u);
+    admission.give_slot(*first);
+    admission.give_slot(*second);
+    EXPECT_EQ(admission.used_slots(), 0u);
+}
+
+TEST_F(AdmissionTest, WaitersAreServedInTheirOrder) {
+    std::vector<Client*> order;
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int index = 0; index < 5; ++index) {
+        clients.push_back(std::make_unique<Client>(admission, order));
+        clients.back()->request();
+    }
+    EXPECT_EQ(order.size(), 2u);
+    for (size_t index = 0; index < 5; ++index) {
+        clients[index]->finish();
+        loop.tick();
+    }
+    ASSERT_EQ(order.size(), 5u);
+    for (size_t index = 0; index < 5; ++index) EXPECT_EQ(order[index], clients[index].get());
+}
+
+TEST_F(AdmissionTest, NewcomerDoesNotOvertakeTheLine) {
+    std::vector<Client*> order;
+    Client first(admission, order);
+    Client second(admission, order);
+    Client waiting(admission, order);
+    Client newcomer(admission, order);
+    for (Client* client : {&first, &second, &waiting}) client->request();
+    first.finish();  // There is room now, but someone waits for it.
+    newcomer.request();
+    EXPECT_EQ(newcomer.slot, nullptr);
+    loop.tick();
+    EXPECT_NE(waiting.slot, nullptr);
+    EXPECT_EQ(newcomer.slot, nullptr);
+    second.finish();
+    loop.tick();
+    EXPECT_NE(newcomer.slot, nullptr);
+    waiting.finish();
+    newcomer.finish();
+}
+
+TEST_F(AdmissionTest, LeavingTheLineLetsTheNextOneTry) {
+    std::vector<Client*> order;
+    Client first(admission, order);
+    Client second(admission, order);
+    Client leaving(admission, order);
+    Client next(admission, order);
+    for (Client* client : {&first, &second, &leaving, &next}) client->request();
+    first.finish();
+    leaving.leave();
+    loop.tick();
+    EXPECT_EQ(leaving.slot, nullptr);
+    EXPECT_NE(next.slot, nullptr);
+    second.finish();
+    next.finish();
+    loop.tick();
+}
+
+}  // namespace
+}  // namespace blockd::server

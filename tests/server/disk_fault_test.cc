@@ -1,0 +1,63 @@
+// What clients see of a disk that fails.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "support/held_server.h"
+
+namespace blockd::support {
+namespace {
+
+using io::OperationKind;
+
+using DiskFault = HeldServerTest;
+
+TEST_F(DiskFault, Case85FailedReadIsAnErrorOfThatReadAlone) {
+    WireClient client = attach();
+    backend().fail_next(OperationKind::read, -EIO);
+    EXPECT_EQ(client.read(0, 4096).error, wire::eio);
+    EXPECT_TRUE(client.read(0, 4096).is_ok());
+}
+
+TEST_F(DiskFault, Case85FailedWriteIsAnErrorOfThatWriteAlone) {
+    WireClient client = attach();
+    backend().fail_next(OperationKind::write, -EIO);
+    EXPECT_EQ(client.write(0, pattern(4096, 1)).error, wire::eio);
+    EXPECT_TRUE(client.write(0, pattern(4096, 2)).is_ok());
+    EXPECT_TRUE(client.read(0, 4096).data == pattern(4096, 2));
+}
+
+TEST_F(DiskFault, Case85FullDiskIsNoSpace) {
+    WireClient client = attach();
+    backend().fail_next(OperationKind::write, -ENOSPC);
+    EXPECT_EQ(client.write(0, pattern(4096, 1)).error, wire::enospc);
+    EXPECT_TRUE(client.write(0, pattern(4096, 2)).is_ok());
+}
+
+TEST_F(DiskFault, Case85FailedSyncIsNeverForgotten) {
+    WireClient client = attach();
+    WireClient other = attach();
+    EXPECT_TRUE(client.write(0, pattern(4096, 1)).is_ok());
+    backend().fail_next(OperationKind::sync, -EIO);
+    EXPECT_EQ(client.flush().error, wire::eio);
+    const uint32_t sync_count = backend().arrived_count(OperationKind::sync);
+    for (WireClient* each : {&client, &other}) {
+        EXPECT_EQ(each->flush().error, wire::eio);
+        EXPECT_EQ(each->write(0, pattern(4096, 2)).error, wire::eio);
+        EXPECT_EQ(each->write(0, pattern(4096, 2), wire::flag_fua).error, wire::eio);
+        EXPECT_TRUE(each->read(0, 4096).data == pattern(4096, 1)) << "reads go on";
+    }
+    EXPECT_EQ(backend().arrived_count(OperationKind::sync), sync_count) << "it is not retried";
+    WireClient late = attach();
+    EXPECT_EQ(late.flush().error, wire::eio);
+}
+
+TEST_F(DiskFault, Case85FailedSyncOfAWriteWithFuaIsItsError) {
+    WireClient client = attach();
+    backend().fail_next(OperationKind::sync, -EIO);
+    EXPECT_EQ(client.write(0, pattern(4096, 1), wire::flag_fua).error, wire::eio);
+    EXPECT_EQ(client.flush().error, wire::eio);
+}
+
+}  // namespace
+}  // namespace blockd::support
