@@ -42,15 +42,19 @@ struct Export {
 
 class ExportTable : public nbd::ExportDirectory {
   public:
+    explicit ExportTable(bool allows_list) : allows_list_(allows_list) {}
+
     void add(std::unique_ptr<Export> added) { exports_.push_back(std::move(added)); }
 
     size_t count() const override { return exports_.size(); }
     nbd::ExportDescription describe(size_t index) const override;
     size_t find(std::string_view name) const override;
+    bool allows_list() const override { return allows_list_; }
 
     Export& at(size_t index) { return *exports_[index]; }
 
   private:
+    const bool allows_list_;
     std::vector<std::unique_ptr<Export>> exports_;
 };
 

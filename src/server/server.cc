@@ -12,6 +12,7 @@ Server::Server(io::Loop& loop, Log& log, ServerOptions options)
       limits_(options.limits),
       admission_(loop, limits_),
       scheduler_(loop, loop.disk_depth()),
+      exports_(options.allow_list),
       context_{.loop = loop_,
                .log = log_,
                .limits = limits_,

@@ -31,6 +31,7 @@ namespace blockd::server {
 struct ServerOptions {
     Limits limits;
     std::vector<ExportOptions> exports;
+    bool allow_list = true;  // Clients may ask what exports there are.
 };
 
 // How a drain ended.

@@ -33,6 +33,8 @@ class TestDirectory final : public ExportDirectory {
                 .size = each.size,
                 .flags = each.flags};
     }
+    bool allows_list() const override { return allows_list_; }
+    void forbid_list() { allows_list_ = false; }
     size_t find(std::string_view name) const override {
         if (name.empty()) return exports_.empty() ? none : 0;
         for (size_t index = 0; index < exports_.size(); ++index) {
@@ -43,6 +45,7 @@ class TestDirectory final : public ExportDirectory {
 
   private:
     std::vector<Export> exports_;
+    bool allows_list_ = true;
 };
 
 constexpr uint32_t client_flags_modern = 3;

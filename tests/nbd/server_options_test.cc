@@ -54,6 +54,15 @@ TEST(ServerOptions, ListOfNothingIsAnAck) {
               Types({OptionReply::error_unknown}));
 }
 
+TEST(ServerOptions, ListIsRefusedWhereItIsForbidden) {
+    TestDirectory directory;
+    directory.forbid_list();
+    ServerNegotiation negotiation(directory);
+    negotiation.start();
+    EXPECT_EQ(types_of(negotiation.ask(Option::list)), Types({OptionReply::error_policy}));
+    EXPECT_TRUE(negotiation.is_in_step());
+}
+
 TEST(ServerOptions, DataWhereNoneBelongsIsInvalid) {
     ServerNegotiation negotiation;
     negotiation.start();

@@ -54,9 +54,9 @@ TEST_F(ExportTableTest, SizeIsTheConfiguredOneOrTheFiles) {
 }
 
 TEST_F(ExportTableTest, WritableExportOffersWhatTheFileCan) {
-    EXPECT_EQ(add({.name = "all"}).flags(),
-              has_flags | send_flush | send_fua | can_multi_conn | send_cache | send_write_zeroes |
-                  send_trim | send_fast_zero);
+    EXPECT_EQ(add({.name = "all"}).flags(), has_flags | send_flush | send_fua | can_multi_conn |
+                                                send_cache | send_write_zeroes | send_trim |
+                                                send_fast_zero);
     file.can_punch_hole = false;
     EXPECT_EQ(add({.name = "no holes"}).flags() & (send_trim | send_fast_zero), send_fast_zero);
     file.can_zero_range = false;
