@@ -51,7 +51,8 @@ std::optional<std::string_view> nearest_name(std::string_view word,
     if (word.size() > word_size_max) return std::nullopt;
 
     std::optional<std::string_view> nearest;
-    size_t distance_min = 1 + std::max<size_t>(1, word.size() / 3);
+    // Two letters that changed places count twice: "levle".
+    size_t distance_min = 1 + std::clamp<size_t>(word.size() * 2 / 5, 1, 3);
     for (const std::string_view name : names) {
         const size_t distance = edit_distance(word, name);
         if (distance >= distance_min) continue;
