@@ -1,0 +1,234 @@
+// The real blockctl where it must not work, or must end early: exit statuses, and messages that
+// name what was wrong.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "blockctl/foreign_server.h"
+#include "blockctl/program.h"
+#include "support/daemon_process.h"
+#include "support/temporary_directory.h"
+
+namespace blockd::blockctl {
+namespace {
+
+constexpr uint64_t mebibyte = 1 << 20;
+
+class BlockctlProcess : public testing::Test {
+  protected:
+    Outcome run(const std::vector<std::string>& arguments, std::string_view input = "") {
+        return run_blockctl(directory.path(), arguments, input);
+    }
+
+    void expect_complaint(const std::vector<std::string>& arguments, int status,
+                          const std::string& part) {
+        const Outcome outcome = run(arguments);
+        EXPECT_EQ(outcome.status, status) << outcome.errors;
+        EXPECT_EQ(outcome.errors.rfind("blockctl: ", 0), 0u) << outcome.errors;
+        EXPECT_NE(outcome.errors.find(part), std::string::npos) << outcome.errors;
+        EXPECT_EQ(outcome.output, "");
+    }
+
+    support::TemporaryDirectory directory;
+};
+
+// nbdkit, for what depends on its plugins and filters.
+class NbdkitProcess : public BlockctlProcess {
+  protected:
+    void SetUp() override {
+        if (program_of(ServerKind::nbdkit).empty()) GTEST_SKIP() << "nbdkit is not installed";
+        support::write_file(disk, support::pattern(4 * mebibyte, 1));
+    }
+
+    void serve(const std::vector<std::string>& extra) {
+        server =
+            std::make_unique<ForeignServer>(ServerKind::nbdkit, disk, directory.file("s"), extra);
+        uri = server->uri();
+    }
+
+    std::string disk = directory.file("disk.img");
+    std::unique_ptr<ForeignServer> server;
+    std::string uri;
+};
+
+TEST_F(BlockctlProcess, HelpAndVersionGoToStdout) {
+    EXPECT_EQ(run({"--help"}).output.rfind("Usage: blockctl COMMAND", 0), 0u);
+    EXPECT_EQ(run({"copy", "--help"}).output.rfind("Usage: blockctl copy", 0), 0u);
+    EXPECT_EQ(run({"--version"}).output.rfind("blockctl ", 0), 0u);
+    for (const char* const word : {"--help", "--version"}) {
+        EXPECT_EQ(run({word}).status, 0);
+        EXPECT_EQ(run({word}).errors, "");
+    }
+}
+
+TEST_F(BlockctlProcess, WrongUsageEndsWithTwo) {
+    expect_complaint({}, 2, "no command");
+    expect_complaint({"frob"}, 2, "'frob' is not a command");
+    expect_complaint({"info", "disk.img"}, 2, "disk.img is not an NBD URI");
+    expect_complaint({"info", "nbd+unix:///x"}, 2, "socket");
+    expect_complaint({"read", "nbd://localhost/", "1K", "1"}, 2, "OFFSET is '1K'");
+}
+
+TEST_F(BlockctlProcess, ServerThatIsNotThereEndsWithThree) {
+    const std::string uri = "nbd+unix:///x?socket=" + directory.file("nothing");
+    expect_complaint({"info", uri}, 3, "cannot connect to " + uri);
+    expect_complaint({"copy", uri, directory.file("x")}, 3, "cannot connect to " + uri);
+
+    const std::string port = std::to_string(support::free_tcp_port());
+    expect_complaint({"info", "nbd://127.0.0.1:" + port + "/"}, 3, "refused");
+}
+
+TEST_F(BlockctlProcess, LocalFileThatFailsEndsWithFour) {
+    expect_complaint({"copy", directory.file("nothing"), directory.file("x")}, 4,
+                     directory.file("nothing") + ": No such file or directory");
+    expect_complaint({"copy", directory.path(), directory.file("x")}, 4,
+                     "is neither a file nor a block device");
+    expect_complaint({"verify", directory.file("nothing"), directory.file("x")}, 4,
+                     "No such file or directory");
+    support::write_file(directory.file("in"), "abc");
+    expect_complaint({"copy", directory.file("in"), directory.file("no/where")}, 4, "no/where");
+}
+
+TEST_F(BlockctlProcess, FileIsNotCopiedOntoItself) {
+    const std::string file = directory.file("file");
+    support::write_file(file, "precious");
+    ASSERT_EQ(symlink(file.c_str(), directory.file("link").c_str()), 0);
+    expect_complaint({"copy", file, directory.file("link")}, 4, "are the same file");
+    EXPECT_EQ(support::read_file(file), "precious");
+}
+
+TEST_F(BlockctlProcess, CopiesAFileToAFileWithItsHoles) {
+    const std::string source = directory.file("source");
+    const std::string target = directory.file("target");
+    support::make_sparse_file(source, 64 * mebibyte + 7);
+    support::write_file(source, support::pattern(mebibyte, 1), 10 * mebibyte);
+    support::write_file(source, "the end", 64 * mebibyte);
+    const Outcome outcome = run({"copy", source, target});
+    EXPECT_EQ(outcome.status, 0) << outcome.errors;
+    EXPECT_EQ(outcome.errors, "") << "no progress where stderr is no terminal";
+    EXPECT_TRUE(support::read_file(source) == support::read_file(target));
+    EXPECT_LE(support::allocated_bytes(target), 2 * mebibyte);
+    EXPECT_EQ(run({"verify", source, target, "--strict"}).status, 0);
+}
+
+TEST_F(BlockctlProcess, VerifyTellsSizesThatCannotBeEqual) {
+    support::write_file(directory.file("a"), "0123456789");
+    support::write_file(directory.file("b"), "01234");
+    expect_complaint({"verify", directory.file("a"), directory.file("b")}, 1, "has 10 bytes, ");
+    EXPECT_EQ(run({"verify", directory.file("b"), directory.file("a")}).status, 0);
+    EXPECT_EQ(run({"verify", directory.file("b"), directory.file("a"), "--strict"}).status, 1);
+}
+
+TEST_F(BlockctlProcess, ProgressInJsonEndsWithDone) {
+    support::write_file(directory.file("a"), support::pattern(mebibyte, 1));
+    const Outcome outcome =
+        run({"copy", directory.file("a"), directory.file("b"), "--progress=json"});
+    EXPECT_EQ(outcome.status, 0);
+    const size_t last = outcome.errors.rfind('{');
+    ASSERT_NE(last, std::string::npos);
+    EXPECT_EQ(
+        outcome.errors.substr(last, 48).rfind("{\"done_bytes\":1048576,\"size_bytes\":1048576,", 0),
+        0u)
+        << outcome.errors;
+    EXPECT_NE(outcome.errors.find("\"done\":true}\n", last), std::string::npos) << outcome.errors;
+}
+
+TEST_F(NbdkitProcess, ReadOnlyExportIsNotWritten) {
+    serve({"-r"});
+    support::write_file(directory.file("in"), "abc");
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{"write", uri, "0", directory.file("in")},
+          {"zero", uri, "0", "1"},
+          {"trim", uri, "0", "1"},
+          {"copy", directory.file("in"), uri}}) {
+        expect_complaint(arguments, 1, uri + " is read-only");
+    }
+}
+
+TEST_F(NbdkitProcess, ErrorOfTheServerEndsWithThreeAndNamesTheOffset) {
+    serve({"--filter=error", "error-pread=EIO", "error-rate=100%"});
+    expect_complaint({"read", uri, "4096", "512"}, 3,
+                     "cannot read 512 bytes at offset 4096 of " + uri);
+    expect_complaint({"copy", uri, directory.file("x")}, 3, " of " + uri + ": ");
+    expect_complaint({"verify", disk, uri}, 3, " of " + uri + ": ");
+}
+
+TEST_F(NbdkitProcess, WriteErrorIsNotTakenForSuccess) {
+    serve({"--filter=error", "error-pwrite=ENOSPC", "error-rate=100%"});
+    support::write_file(directory.file("in"), support::pattern(mebibyte, 2));
+    expect_complaint({"write", uri, "0", directory.file("in")}, 3, "cannot write ");
+    expect_complaint({"copy", directory.file("in"), uri}, 3, "cannot write ");
+}
+
+TEST_F(NbdkitProcess, FailedFlushFailsTheCopy) {
+    serve({"--filter=error", "error-flush=EIO", "error-rate=100%"});
+    EXPECT_EQ(run({"copy", disk, uri}).status, 3);
+    EXPECT_EQ(run({"copy", disk, uri, "--no-flush"}).status, 0);
+    expect_complaint({"flush", uri}, 3, "cannot flush " + uri);
+}
+
+TEST_F(NbdkitProcess, ServersBlockSizesAreKept) {
+    serve({"--filter=blocksize-policy", "blocksize-minimum=4096", "blocksize-preferred=65536",
+           "blocksize-maximum=65536", "blocksize-error-policy=error"});
+    const std::string bytes = support::pattern(3 * mebibyte, 3);
+    EXPECT_EQ(run({"write", uri, "4096"}, bytes).status, 0);
+    EXPECT_TRUE(run({"read", uri, "4096", "3MiB"}).output == bytes);
+    expect_complaint({"read", uri, "1", "4096"}, 1, "multiples of 4096 bytes");
+
+    support::write_file(directory.file("in"), bytes);
+    EXPECT_EQ(run({"copy", directory.file("in"), uri, "--request-size=1MiB"}).status, 0);
+    EXPECT_EQ(run({"verify", directory.file("in"), uri}).status, 0);
+    support::write_file(directory.file("odd"), "abc");
+    expect_complaint({"copy", directory.file("odd"), uri}, 1, "takes multiples of 4096 bytes");
+}
+
+TEST_F(NbdkitProcess, ServerThatOffersNothingIsToldApart) {
+    serve({"--filter=nozero", "--filter=noextents", "zeromode=none"});
+    expect_complaint({"zero", uri, "0", "1"}, 1, "does not offer zeroing for " + uri);
+    const std::string source = directory.file("source");
+    support::make_sparse_file(source, 3 * mebibyte);
+    support::write_file(source, support::pattern(mebibyte, 4), mebibyte);
+    EXPECT_EQ(run({"copy", source, uri}).status, 0);
+    EXPECT_EQ(run({"verify", source, uri}).status, 0);
+
+    const std::string target = directory.file("target");
+    EXPECT_EQ(run({"copy", uri, target}).status, 0);
+    EXPECT_LE(support::allocated_bytes(target), 3 * mebibyte) << "zeros are found in the data";
+}
+
+TEST_F(NbdkitProcess, ServerThatDiesEndsTheCopyWithThree) {
+    serve({"--filter=delay", "delay-read=30"});
+    const Program::Files files = {.errors = directory.file("errors")};
+    Program copy({blockctl_program(), "copy", uri, directory.file("x"), "--progress=json"}, files);
+    ASSERT_TRUE(support::eventually([&] { return !support::read_file(files.errors).empty(); }));
+    server.reset();
+    EXPECT_EQ(copy.wait(), 3);
+    EXPECT_NE(support::read_file(files.errors).find("blockctl: cannot read "), std::string::npos);
+}
+
+TEST_F(NbdkitProcess, InterruptEndsWithAMessage) {
+    serve({"--filter=delay", "delay-read=30"});
+    for (const int signal_number : {SIGINT, SIGTERM}) {
+        const Program::Files files = {.errors = directory.file("errors")};
+        Program copy({blockctl_program(), "copy", uri, directory.file("x"), "--progress=json"},
+                     files);
+        ASSERT_TRUE(support::eventually([&] { return !support::read_file(files.errors).empty(); }));
+        copy.signal(signal_number);
+        EXPECT_EQ(copy.wait(), 128 + signal_number);
+        EXPECT_NE(support::read_file(files.errors).find("blockctl: interrupted\n"),
+                  std::string::npos);
+    }
+}
+
+TEST_F(NbdkitProcess, HugeSparseExportIsCopiedByItsExtents) {
+    server = std::make_unique<ForeignServer>(
+        ServerKind::nbdkit, disk, directory.file("s"),
+        std::vector<std::string>{"--filter=truncate", "truncate=1T"});
+    uri = server->uri();
+    EXPECT_EQ(run({"copy", uri, "null:"}).status, 0);
+    EXPECT_NE(run({"map", uri}).output.find("4194304        1099507433472  hole,zero"),
+              std::string::npos);
+}
+
+}  // namespace
+}  // namespace blockd::blockctl

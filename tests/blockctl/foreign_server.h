@@ -1,0 +1,37 @@
+// NBD servers of other projects, and blockd, each serving one file on a unix socket.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "blockctl/program.h"
+
+namespace blockd::blockctl {
+
+enum class ServerKind { nbdkit, qemu_nbd, nbd_server, blockd };
+
+const char* name_of(ServerKind kind);
+
+// What a kind of server is called, or where the environment says it is; empty when it is not
+// installed, which is a reason to skip.
+std::string program_of(ServerKind kind);
+
+class ForeignServer {
+  public:
+    // Serves `file` as export "disk" (nbdkit takes any name) on `socket_path`, and waits until it
+    // takes connections. `extra` are more arguments for the server.
+    ForeignServer(ServerKind kind, const std::string& file, const std::string& socket_path,
+                  const std::vector<std::string>& extra = {});
+
+    std::string uri(const std::string& export_name = "disk") const;
+
+    // Ends it as its operator would, and waits: what it wrote is in the file then.
+    void stop();
+
+  private:
+    std::string socket_path_;
+    std::unique_ptr<Program> program_;
+};
+
+}  // namespace blockd::blockctl

@@ -1,0 +1,115 @@
+#include "blockctl/program.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+
+#include "support/daemon_process.h"
+#include "support/temporary_directory.h"
+
+extern char** environ;
+
+namespace blockd::blockctl {
+
+std::string find_program(const std::string& name) {
+    if (name.find('/') != std::string::npos) return name;
+    const char* const path = std::getenv("PATH");
+    std::istringstream folders(path == nullptr ? "" : path);
+    for (std::string folder; std::getline(folders, folder, ':');) {
+        const std::string candidate = folder + "/" + name;
+        if (access(candidate.c_str(), X_OK) == 0) return candidate;
+    }
+    return {};
+}
+
+Program::Program(const std::vector<std::string>& words, const Files& files) {
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+
+    constexpr int write_flags = O_WRONLY | O_CREAT | O_TRUNC;
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, files.input.c_str(), O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, files.output.c_str(), write_flags, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, files.errors.c_str(), write_flags, 0600);
+    const int failure =
+        posix_spawnp(&process_, words[0].c_str(), &actions, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (failure != 0) {
+        process_ = -1;
+        ADD_FAILURE() << "cannot run " << words[0] << ": " << std::strerror(failure);
+    }
+}
+
+Program::~Program() {
+    if (!is_running()) return;
+    kill(process_, SIGKILL);
+    waitpid(process_, nullptr, 0);
+}
+
+bool Program::is_running() {
+    if (process_ < 0 || status_) return false;
+    int status = 0;
+    if (waitpid(process_, &status, WNOHANG) != process_) return true;
+    status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return false;
+}
+
+void Program::signal(int number) const {
+    if (process_ > 0 && !status_) kill(process_, number);
+}
+
+std::optional<int> Program::wait() {
+    constexpr int32_t patience_ms = 60'000;
+    support::eventually([this] { return !is_running(); }, patience_ms);
+    return status_;
+}
+
+std::string blockctl_program() {
+    const char* const program = std::getenv("BLOCKCTL");
+    EXPECT_NE(program, nullptr) << "BLOCKCTL does not name the program";
+    return program == nullptr ? "" : program;
+}
+
+Outcome run_blockctl(const std::string& directory, const std::vector<std::string>& arguments,
+                     std::string_view input) {
+    const Program::Files files = {.input = directory + "/stdin",
+                                  .output = directory + "/stdout",
+                                  .errors = directory + "/stderr"};
+    unlink(files.input.c_str());
+    support::write_file(files.input, input);
+    std::vector<std::string> words = {blockctl_program()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+
+    Program program(words, files);
+    const std::optional<int> status = program.wait();
+    EXPECT_TRUE(status) << "blockctl does not end";
+    return {.status = status.value_or(-1),
+            .output = support::read_file(files.output),
+            .errors = support::read_file(files.errors)};
+}
+
+bool is_listening(const std::string& socket_path) {
+    struct sockaddr_un address {};
+    address.sun_family = AF_UNIX;
+    if (socket_path.size() >= sizeof(address.sun_path)) return false;
+    std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size());
+
+    const int socket_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    const bool is_connected =
+        connect(socket_fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+    close(socket_fd);
+    return is_connected;
+}
+
+}  // namespace blockd::blockctl

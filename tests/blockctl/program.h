@@ -1,0 +1,60 @@
+// Programs that a test runs: blockctl itself, to its end, and servers, until the test ends.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace blockd::blockctl {
+
+// Where a shell would find it; empty when it is not installed. A name with a slash is itself.
+std::string find_program(const std::string& name);
+
+// A child process whose stdin is a file and whose stdout and stderr go to files. Killed, by its
+// process id, when it is still there at the end.
+class Program {
+  public:
+    struct Files {
+        std::string input = "/dev/null";
+        std::string output = "/dev/null";
+        std::string errors = "/dev/null";
+    };
+
+    // words[0] is the program.
+    Program(const std::vector<std::string>& words, const Files& files);
+    ~Program();
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
+
+    bool is_running();
+    void signal(int number) const;
+
+    // Its exit status, or 128 + the signal that ended it; empty when it has not ended in time.
+    std::optional<int> wait();
+
+  private:
+    pid_t process_ = -1;
+    std::optional<int> status_;
+};
+
+// What blockctl did.
+struct Outcome {
+    int status = -1;
+    std::string output;
+    std::string errors;
+};
+
+// Runs the program that the environment variable BLOCKCTL names, in `directory`.
+Outcome run_blockctl(const std::string& directory, const std::vector<std::string>& arguments,
+                     std::string_view input = "");
+
+// The program's path; a failure of the test where BLOCKCTL is not set.
+std::string blockctl_program();
+
+// Whether a server takes connections on that unix socket.
+bool is_listening(const std::string& socket_path);
+
+}  // namespace blockd::blockctl
