@@ -208,7 +208,7 @@ bool DataFileOpening::reserve_blocks() {
 }
 
 std::string DataFileOpening::no_space_reason() const {
-    const std::string needed = std::to_string(options_.size) + " bytes are needed";
+    std::string needed = std::to_string(options_.size) + " bytes are needed";
     (void)resize_file(file_.fd, 0);  // What a failed attempt has taken is free.
     const int64_t free = free_space(file_.fd);
     if (free < 0) {

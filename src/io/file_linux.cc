@@ -86,7 +86,7 @@ int64_t preallocate_file(Fd file, uint64_t size) {
     // everybody else's writes for a while.
     struct statvfs status = {};
     if (fstatvfs(number(file), &status) == 0 && status.f_blocks != 0 &&
-        size / status.f_frsize > status.f_bfree) {
+        size > status.f_bfree * status.f_frsize) {
         return -ENOSPC;
     }
     return allocate(file, 0, 0, size);
@@ -105,7 +105,8 @@ int64_t free_space(Fd file) {
 
 DirectIo start_direct_io(Fd file, uint64_t size) {
     const uint32_t alignment = direct_io_alignment(file);
-    if (!std::has_single_bit(alignment) || size % alignment != 0 || !set_direct(file)) {
+    if (alignment == 0 || !std::has_single_bit(alignment) || size % alignment != 0 ||
+        !set_direct(file)) {
         return {.caching = Caching::cached, .alignment = 1};
     }
     return {.caching = Caching::direct, .alignment = alignment};

@@ -8,49 +8,36 @@ namespace {
 
 ErrorCode code_of_file_errno(int32_t os_errno) {
     switch (os_errno) {
-        case EIO:
-            return ErrorCode::disk;
+        case EIO: return ErrorCode::disk;
         case ENOSPC:
         case EDQUOT:
-        case EFBIG:
-            return ErrorCode::no_space;
+        case EFBIG: return ErrorCode::no_space;
         case EACCES:
         case EPERM:
-        case EROFS:
-            return ErrorCode::permission;
+        case EROFS: return ErrorCode::permission;
         case ENOENT:
-        case ENOTDIR:
-            return ErrorCode::not_found;
-        case EEXIST:
-            return ErrorCode::exists;
-        case EBUSY:
-            return ErrorCode::busy;
-        default:
-            return ErrorCode::os;
+        case ENOTDIR: return ErrorCode::not_found;
+        case EEXIST: return ErrorCode::exists;
+        case EBUSY: return ErrorCode::busy;
+        default: return ErrorCode::os;
     }
 }
 
 ErrorCode code_of_socket_errno(int32_t os_errno) {
     switch (os_errno) {
-        case EADDRINUSE:
-            return ErrorCode::address_in_use;
-        case ECONNREFUSED:
-            return ErrorCode::connection_refused;
+        case EADDRINUSE: return ErrorCode::address_in_use;
+        case ECONNREFUSED: return ErrorCode::connection_refused;
         case ECONNRESET:
         case EPIPE:
         case ECONNABORTED:
-        case ENOTCONN:
-            return ErrorCode::connection_reset;
-        case ETIMEDOUT:
-            return ErrorCode::timed_out;
+        case ENOTCONN: return ErrorCode::connection_reset;
+        case ETIMEDOUT: return ErrorCode::timed_out;
         case EHOSTUNREACH:
         case ENETUNREACH:
         case EHOSTDOWN:
         case ENETDOWN:
-        case EADDRNOTAVAIL:
-            return ErrorCode::unreachable;
-        default:
-            return ErrorCode::os;
+        case EADDRNOTAVAIL: return ErrorCode::unreachable;
+        default: return ErrorCode::os;
     }
 }
 
@@ -60,21 +47,15 @@ ErrorCode code_of_any_errno(int32_t os_errno) {
         return ErrorCode::not_supported;
     }
     switch (os_errno) {
-        case ECANCELED:
-            return ErrorCode::canceled;
+        case ECANCELED: return ErrorCode::canceled;
         case ENOSYS:
-        case ENOTTY:
-            return ErrorCode::not_supported;
-        case EINVAL:
-            return ErrorCode::invalid;
+        case ENOTTY: return ErrorCode::not_supported;
+        case EINVAL: return ErrorCode::invalid;
         case EMFILE:
-        case ENFILE:
-            return ErrorCode::too_many_files;
+        case ENFILE: return ErrorCode::too_many_files;
         case ENOMEM:
-        case ENOBUFS:
-            return ErrorCode::no_memory;
-        default:
-            return ErrorCode::os;
+        case ENOBUFS: return ErrorCode::no_memory;
+        default: return ErrorCode::os;
     }
 }
 

@@ -77,7 +77,7 @@ TEST_F(DataFileFormat, IsNotReadableByOthers) {
     const ScopedDataFile file(to_format());
     struct stat status = {};
     ASSERT_EQ(stat(path_.c_str(), &status), 0);
-    EXPECT_EQ(status.st_mode & 07137, 0u);
+    EXPECT_FALSE(status.st_mode & 07137);
 }
 
 TEST_F(DataFileFormat, NeverTouchesAnExistingFile) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <cstring>
 #include <string>
 
@@ -53,6 +54,7 @@ ForeignOwner::ForeignOwner(const DataFileOptions& options) {
     std::array<int, 2> ready = {};
     EXPECT_EQ(pipe(order.data()), 0);
     EXPECT_EQ(pipe(ready.data()), 0);
+    std::fflush(nullptr);  // Or the child would print it again.
     process_ = fork();
     if (process_ == 0) {
         close(order[1]);
@@ -77,6 +79,7 @@ void ForeignOwner::release() {
 std::variant<DataFile, DataFileFailure> open_without_privileges(const DataFileOptions& options) {
     std::array<int, 2> report_pipe = {};
     EXPECT_EQ(pipe(report_pipe.data()), 0);
+    std::fflush(nullptr);
     const pid_t process = fork();
     if (process == 0) {
         report_opening(options, report_pipe[1]);
