@@ -37,6 +37,16 @@ const char* operation_name(OperationKind kind) {
     return "";
 }
 
+bool needs_no_fd(OperationKind kind) {
+    switch (kind) {
+        case OperationKind::open:
+        case OperationKind::timeout:
+        case OperationKind::next_tick:
+        case OperationKind::event: return true;
+        default: return false;
+    }
+}
+
 template <typename Value>
 void invoke(ErasedFunction function, void* context, Result<Value> result) {
     reinterpret_cast<void (*)(void*, Result<Value>)>(function)(context, std::move(result));
@@ -104,7 +114,10 @@ void Loop::stage(Completion& completion) { staged_.push_back(completion); }
 // second one would silently replace the first. Asserted here, for every backend.
 void Loop::acquire_fd(Completion& completion) {
     const Operation& operation = completion.operation;
-    if (operation.fd == Fd::none) return;
+    if (operation.fd == Fd::none) {
+        ASSERT(needs_no_fd(operation.kind));
+        return;
+    }
     LoopSlot& slot = (*slots_)[operation.fd];
     ASSERT(!slot.is_close_staged);
     switch (operation.kind) {
