@@ -62,9 +62,8 @@ int EventQueue::process(std::span<const Event> changes, std::span<Event> events,
         return -EBADF;
     }
     Output output{.events = events};
-    for (const Event& change_in_place : changes) {
-        // The arrays may be one: an error entry may overwrite this change.
-        const Event change = change_in_place;
+    // The arrays may be one: an error entry takes the place of a change that was applied already.
+    for (const Event& change : changes) {
         const int error = apply(change);
         if (error == 0) {
             continue;

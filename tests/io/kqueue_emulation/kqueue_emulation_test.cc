@@ -159,14 +159,22 @@ TEST(KqueueEmulation, ForgettingReachesEveryQueue) {
 
 TEST(KqueueEmulation, EdgeThatIsOwedDiesWithItsDescriptor) {
     Queue queue;
-    SocketPair pair;
-    pair.send_from_far("x");
-    ASSERT_EQ(queue.apply({{pair.near(), EVFILT_READ, EV_ADD | EV_CLEAR},
-                           {pair.near(), EVFILT_WRITE, EV_ADD | EV_CLEAR}}),
+    SocketPair old_pair;
+    SocketPair full_pair;
+    full_pair.fill_from_near();
+    const int number = old_pair.near();
+    old_pair.send_from_far("x");
+    ASSERT_EQ(queue.apply({{number, EVFILT_READ, EV_ADD | EV_CLEAR},
+                           {number, EVFILT_WRITE, EV_ADD | EV_CLEAR}}),
               0);
-    ASSERT_EQ(queue.poll({}, 1).size(), 1U);
-    ::kqueue_forget(pair.near());
-    EXPECT_TRUE(queue.poll().empty());
+    ASSERT_EQ(queue.poll({}, 1).size(), 1U);  // the other edge is owed
+    old_pair.close_near();
+    ASSERT_EQ(::dup2(full_pair.near(), number), number);
+    EXPECT_TRUE(queue
+                    .poll({{number, EVFILT_READ, EV_ADD | EV_CLEAR},
+                           {number, EVFILT_WRITE, EV_ADD | EV_CLEAR}})
+                    .empty());
+    close_watched(number);
 }
 
 TEST(KqueueEmulation, DescriptorWithoutFiltersNeedsNoForgetting) {

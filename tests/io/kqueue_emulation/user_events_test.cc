@@ -171,5 +171,25 @@ TEST(KqueueUser, TriggerFromAnotherThreadWakesTheWaiter) {
     EXPECT_TRUE(queue.poll().empty());
 }
 
+TEST(KqueueUser, TriggerThatFindsNoRoomReachesAnotherWaiter) {
+    for (int round = 0; round < 50; ++round) {
+        Queue queue;
+        ASSERT_EQ(
+            queue.apply({{1, EVFILT_USER, EV_ADD | EV_CLEAR}, {2, EVFILT_USER, EV_ADD | EV_CLEAR}}),
+            0);
+        std::array<std::thread, 2> waiters;
+        for (std::thread& waiter : waiters) {
+            waiter = std::thread([&] { EXPECT_EQ(queue.wait({}, 1).size(), 1U); });
+        }
+        // Gives the waiters time to fall asleep in most rounds; the fact holds in every round.
+        std::this_thread::yield();
+        EXPECT_EQ(
+            queue.apply({{1, EVFILT_USER, 0, NOTE_TRIGGER}, {2, EVFILT_USER, 0, NOTE_TRIGGER}}), 0);
+        for (std::thread& waiter : waiters) {
+            waiter.join();
+        }
+    }
+}
+
 }  // namespace
 }  // namespace blockd::test
