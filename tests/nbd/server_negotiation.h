@@ -115,11 +115,13 @@ class ServerNegotiation {
         return ask(uint32_t(option), data);
     }
 
-    // A LIST that is answered in full shows that the stream is in step.
+    // An option that nobody knows is answered as such: the stream is in step.
     bool is_in_step() {
+        constexpr uint32_t unknown_option = 99;
         if (status() != Status::negotiating) return false;
-        const std::vector<OptionAnswer> listed = ask(Option::list);
-        return listed.size() == directory_.count() + 1 && listed.back().reply() == OptionReply::ack;
+        const std::vector<OptionAnswer> answered = ask(unknown_option);
+        return answered.size() == 1 && answered[0].option == unknown_option &&
+               answered[0].reply() == OptionReply::error_unsupported;
     }
 
     Status status() const { return handshake_.status(); }

@@ -1,0 +1,43 @@
+#include "nbd/printable.h"
+
+#include <gtest/gtest.h>
+
+#include "nbd/reply.h"
+#include "nbd/request.h"
+#include "nbd/wire_error.h"
+
+namespace blockd::nbd {
+namespace {
+
+TEST(Printable, LeavesTextAsItIs) {
+    EXPECT_EQ(printable("no such export: d\xc3\xa9mo \xe2\x82\xac"),
+              "no such export: d\xc3\xa9mo \xe2\x82\xac");
+}
+
+TEST(Printable, TakesTheTeethOutOfControlCharacters) {
+    EXPECT_EQ(printable("\x1b[2J\r\n\x7f"), "?[2J???");
+    EXPECT_EQ(printable("a\xc2\x9b"
+                        "b"),
+              "a?b")
+        << "a C1 control";
+    EXPECT_EQ(printable("\xff\xfe"), "??");
+    EXPECT_EQ(printable("\xc2"), "?");
+}
+
+TEST(Printable, EndsAtItsBound) {
+    EXPECT_EQ(printable(std::string(5000, 'x')).size(), printable_size_max);
+}
+
+TEST(WireErrors, ComeBackAsTheCodesThatTheyWereMadeFrom) {
+    for (const ErrorCode code :
+         {ErrorCode::permission, ErrorCode::disk, ErrorCode::no_memory, ErrorCode::no_space,
+          ErrorCode::invalid, ErrorCode::not_supported}) {
+        EXPECT_EQ(error_code_of(wire_error_of(code)), code);
+    }
+    EXPECT_EQ(error_code_of(WireError::shutting_down), ErrorCode::connection_reset);
+    EXPECT_EQ(error_code_of(WireError(77)), ErrorCode::invalid) << "as the specification asks";
+    EXPECT_STRNE(words_of(WireError(77)), "");
+}
+
+}  // namespace
+}  // namespace blockd::nbd
