@@ -43,6 +43,7 @@ struct IoConfig {
 struct Config {
     std::vector<io::ListenOptions> listeners;
     std::vector<ExportConfig> exports;
+    bool allow_list = true;
     server::Limits limits;
     IoConfig io;
     LogOptions log;

@@ -73,6 +73,7 @@ ConfigResult ConfigReader::read() && {
     }
     check_defaults();
 
+    reader.read_boolean("allow_list", result_.config.allow_list);
     if (const JsonValue* const limits = reader.find("limits")) read_limits(*limits);
     if (const JsonValue* const io = reader.find("io")) read_io(*io);
     if (const JsonValue* const log = reader.find("log")) read_log(*log);

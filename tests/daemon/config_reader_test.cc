@@ -78,6 +78,7 @@ TEST(ConfigReader, EveryKeyArrivesInTheConfig) {
              "create": true, "default": true, "direct": false, "preallocate": false,
              "allow_weak_sync": true},
             {"name": "b", "file": "/b.img", "read_only": true}],
+        "allow_list": false,
         "limits": {"connections": 10, "requests_per_connection": 11,
                    "bytes_per_connection": "40MiB", "requests": 12, "buffer_bytes": "80MiB",
                    "handshake_timeout": "1s", "send_timeout": "2s", "shutdown_grace": "500ms"},
@@ -105,6 +106,7 @@ TEST(ConfigReader, EveryKeyArrivesInTheConfig) {
     EXPECT_TRUE(second.is_read_only && second.direct && second.preallocate);
     EXPECT_FALSE(second.create || second.is_default || second.allow_weak_sync);
 
+    EXPECT_FALSE(config.allow_list);
     EXPECT_EQ(config.limits.connections, 10u);
     EXPECT_EQ(config.limits.requests_per_connection, 11u);
     EXPECT_EQ(config.limits.bytes_per_connection, 40u << 20);
