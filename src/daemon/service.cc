@@ -35,9 +35,10 @@ Service::Service(const Surroundings& surroundings, const Config& config,
       output_(surroundings.output),
       blockctl_(surroundings.blockctl),
       config_(config),
-      server_(loop_, log_, {.limits = config.limits,
-                           .exports = std::move(exports),
-                           .allow_list = config.allow_list}),
+      server_(loop_, log_,
+              {.limits = config.limits,
+               .exports = std::move(exports),
+               .allow_list = config.allow_list}),
       signals_(loop_, io::bind<&Service::signal_arrived>(this)) {}
 
 int32_t Service::run(std::vector<std::string>& failures) {
