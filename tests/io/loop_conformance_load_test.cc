@@ -156,7 +156,7 @@ TEST_P(LoopLoad, SignalsNeitherLoseEventsNorShortenTimeouts) {
     Echo echo(loop, near);
     for (int round = 0; round < 200; ++round) {
         write_all(far, "ping");
-        ASSERT_TRUE(run_until([&] { return read_available(far, 8) == "ping"; }));
+        ASSERT_TRUE(run_until([peer = far] { return read_available(peer, 8) == "ping"; }));
     }
     close(far);
     ASSERT_TRUE(run_until([&] { return echo.is_over(); }));

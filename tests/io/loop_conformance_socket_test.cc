@@ -245,8 +245,8 @@ TEST_P(LoopSockets, AFullSocketDelaysASendUntilThereIsRoom) {
             continue;
         }
         uint64_t received = 0;
-        const auto drain = [&] {
-            received += read_available(far, 1 << 16).size();
+        const auto drain = [&, peer = far] {
+            received += read_available(peer, 1 << 16).size();
             return sending.is_done();
         };
         ASSERT_TRUE(run_until(drain));
@@ -380,13 +380,6 @@ TEST_P(LoopSockets, AcceptingWithoutDescriptorsFailsAndCanBeResumed) {
     const Address address = address_of(listener);
     const auto [near, far] = make_socket_pair();
     const Fd client = open_tcp_socket();
-    rlimit before{};
-    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-    const int next_fd = ::dup(0);
-    ::close(next_fd);
-    rlimit none_left = before;
-    none_left.rlim_cur = static_cast<rlim_t>(next_fd);
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none_left), 0);
     Outcome<Ok> connecting;
     Outcome<Fd> refused;
     Outcome<uint32_t> receiving;
@@ -395,6 +388,13 @@ TEST_P(LoopSockets, AcceptingWithoutDescriptorsFailsAndCanBeResumed) {
     accept(refused, listener);
     recv(receiving, near, received);
     write_all(far, "on");
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int next_fd = ::dup(0);
+    ::close(next_fd);
+    rlimit none_left = before;
+    none_left.rlim_cur = static_cast<rlim_t>(next_fd);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none_left), 0);
     EXPECT_TRUE(run_until_done(connecting, refused, receiving));
     EXPECT_TRUE(refused.is_error(ErrorCode::too_many_files));
     EXPECT_EQ(received.text(receiving.value()), "on");
