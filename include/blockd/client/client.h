@@ -8,8 +8,8 @@
 // - Runs on the loop's thread; every request gets exactly one callback, never inside the call.
 // - Any number of requests may be given: depth_max are on the wire at a time, the rest wait in
 //   order. Replies may come in any order. Nothing is allocated per request.
-// - When the connection breaks, every request that is not answered fails with Error{connection_reset}
-//   (or what broke it), and so does every later one.
+// - When the connection breaks, every request that is not answered fails with what broke it (a
+//   server that hangs up: Error{connection_reset}), and so does every later one.
 #pragma once
 
 #include <blockd/client/transfer.h>
