@@ -136,6 +136,9 @@ def main():
     arch, minimum, stub, *paths = sys.argv[1:]
     exports = stub_exports(stub, stub_names[arch])
     code = 0
+    if not paths:
+        print(f"{arch}: FAULT: no binary")
+        code = 1
     for path in paths:
         try:
             words = check(path, arch, minimum, exports)
