@@ -69,7 +69,11 @@ Result<std::unique_ptr<Backend>> make_kqueue_backend(const BackendOptions& optio
     // Without EV_CLEAR a doorbell once rung would be reported for ever.
     const int32_t status = change_doorbell(*queue, EV_ADD | EV_ENABLE | EV_CLEAR, 0);
     if (status < 0) return error_from_errno(-status, "open kqueue's doorbell");
-    return std::unique_ptr<Backend>(std::make_unique<KqueueBackend>(std::move(queue), options));
+    std::unique_ptr<Backend> backend = std::make_unique<KqueueBackend>(std::move(queue), options);
+    if (backend->disk_depth() < options.disk_workers) {
+        return Error{.code = ErrorCode::no_memory, .during = "start disk workers"};
+    }
+    return backend;
 }
 
 KqueueBackend::KqueueBackend(std::unique_ptr<KernelQueue> queue, const BackendOptions& options)

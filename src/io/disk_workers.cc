@@ -6,6 +6,7 @@
 #include <blockd/assert.h>
 
 #include <algorithm>
+#include <system_error>
 
 namespace blockd::io {
 
@@ -13,8 +14,10 @@ DiskWorkers::DiskWorkers(uint32_t thread_count, Doorbell doorbell) : doorbell_(d
     ASSERT(thread_count > 0);
     const SignalsBlocked signals_blocked;
     threads_.reserve(thread_count);
-    for (uint32_t index = 0; index < thread_count; ++index) {
-        threads_.emplace_back([this] { work(); });
+    try {
+        while (threads_.size() < thread_count) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+        // The system has no room for one more: thread_count() tells.
     }
 }
 

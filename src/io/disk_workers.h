@@ -24,6 +24,7 @@ class DiskWorkers {
         void (*ring)(void* context);
     };
 
+    // Starts as many threads as the system allows: compare thread_count().
     DiskWorkers(uint32_t thread_count, Doorbell doorbell);
     DiskWorkers(const DiskWorkers&) = delete;
     DiskWorkers& operator=(const DiskWorkers&) = delete;

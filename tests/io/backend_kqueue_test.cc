@@ -66,7 +66,7 @@ TEST(KqueueBackend, AFullChangeListIsHandedOverInPieces) {
     const Buffer buffer(8);
     for (size_t index = 0; index < count; ++index) {
         std::array<int, 2>& pair = pairs.emplace_back();
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair.data()) != 0) {
+        if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) != 0) {
             pairs.pop_back();
             break;
         }
