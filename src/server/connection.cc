@@ -93,8 +93,14 @@ void Connection::abort(const char* reason) {
     if (state_ == State::closing) return;
     if (end_reason_[0] == '\0') {
         end_reason_ = reason;
-        is_broken_ = true;
+        is_to_blame_ = true;
     }
+    begin_closing();
+}
+
+// The socket says that nobody is there any more. Clients leave in this way, too.
+void Connection::hung_up() {
+    if (end_reason_[0] == '\0') end_reason_ = "it hung up";
     begin_closing();
 }
 
@@ -134,7 +140,7 @@ void Connection::close_done(Result<Ok>) { context_.ended(this); }
 
 void Connection::log_end() {
     const std::string_view name = export_ == nullptr ? std::string_view() : export_->name;
-    context_.log.write(is_broken_ ? LogLevel::warning : LogLevel::info, "client gone",
+    context_.log.write(is_to_blame_ ? LogLevel::warning : LogLevel::info, "client gone",
                        {{"connection", id_},
                         {"client", client_},
                         {"export", name},

@@ -58,7 +58,7 @@ class Connection {
     // The server shuts down: what is in flight is finished and answered, nothing else is read.
     void drain();
 
-    // At once, without regard for what is in flight.
+    // At once, without regard for what is in flight. The client, or a limit, is to blame.
     void abort(const char* reason);
 
     uint32_t index = 0;  // The server's own: the place among its connections.
@@ -79,6 +79,7 @@ class Connection {
     void begin_draining(const char* reason);
     void finish_if_drained();
     void begin_closing();
+    void hung_up();
     void close_if_idle();
     void close_done(Result<Ok> result);
     void set_deadline(uint64_t after_ns);
@@ -120,7 +121,7 @@ class Connection {
     const std::string client_;
     State state_ = State::negotiating;
     const char* end_reason_ = "";
-    bool is_broken_ = false;  // It ended by a fault of the client's or the network's.
+    bool is_to_blame_ = false;  // It broke the protocol, or a limit.
 
     std::optional<nbd::ServerHandshake> handshake_;
     Export* export_ = nullptr;

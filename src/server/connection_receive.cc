@@ -85,9 +85,9 @@ void Connection::receive_done(Result<uint32_t> result) {
         case State::negotiating:
         case State::serving: break;
     }
-    if (!result) return abort("the connection broke");
+    if (!result) return hung_up();
     if (*result > 0) return received(*result);
-    if (state_ == State::negotiating) return abort("it hung up during the negotiation");
+    if (state_ == State::negotiating) return hung_up();
     begin_draining("it hung up");
 }
 

@@ -78,7 +78,7 @@ void Connection::send() {
 
 void Connection::send_done(Result<uint32_t> result) {
     if (state_ == State::closing) return close_if_idle();
-    if (!result) return abort("it does not take its replies");
+    if (!result) return hung_up();
     if (state_ == State::negotiating) {
         handshake_->consume_output(*result);
         return negotiate();
