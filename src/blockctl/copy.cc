@@ -1,9 +1,6 @@
 #include "blockctl/copy.h"
 
 #include <algorithm>
-#include <cstring>
-
-#include "blockctl/zero_runs.h"
 
 namespace blockd::blockctl {
 namespace {
@@ -100,10 +97,9 @@ void Copy::continue_write(Slot& slot) {
     const auto data = slot.buffer.first(slot.piece.size);
     while (slot.part_offset < data.size()) {
         const auto rest = data.subspan(slot.part_offset);
-        const ZeroRun run = is_searching_zeros() ? front_run(rest, options_.sparse_size)
-                                                 : ZeroRun{.size = rest.size(), .is_zero = false};
+        const ZeroRun run = next_run(rest);
         slot.part_size = run.size;
-        if (!run.is_zero || (!target_.info().reads_as_zeros && !target_.info().can_zero)) {
+        if (!run.is_zero) {
             return target_.write(slot.request, rest.first(run.size),
                                  slot.piece.offset + slot.part_offset,
                                  io::bind<&Slot::part_done>(&slot));
@@ -143,9 +139,11 @@ void Copy::end(Slot& slot) {
     advance();
 }
 
-bool Copy::is_searching_zeros() const {
-    return options_.sparse_size != 0 &&
-           (!source_.info().can_report_extents || are_extents_refused_);
+// What can be written at once: all of it, unless zeros are looked for and can be spared.
+ZeroRun Copy::next_run(std::span<const std::byte> data) const {
+    const bool can_spare_zeros = target_.info().reads_as_zeros || target_.info().can_zero;
+    if (options_.sparse_size == 0 || !can_spare_zeros) return {.size = data.size()};
+    return front_run(data, options_.sparse_size);
 }
 
 void Copy::find_extents() {

@@ -6,8 +6,8 @@
 //     if (copy.failure()) ...
 //
 // - The target has at least the source's size; the source's bytes then stand at its front.
-// - Holes come from the source's extents; a source that cannot report them has its data searched
-//   for zeros. Zeros are zeroed on the target, or left alone where it reads as zeros already.
+// - Holes come from the source's extents; what it calls data is searched for zeros as well, since
+//   some servers call everything data, and so does blockd on macOS. Zeros are zeroed on the target, or left alone where it reads as zeros already.
 // - The first failure ends it: nothing new is started, what is in flight is waited for.
 // - Memory is bounded: requests x request_size, allocated once.
 #pragma once
@@ -22,6 +22,7 @@
 #include "blockctl/copy_plan.h"
 #include "blockctl/endpoint.h"
 #include "blockctl/request_buffers.h"
+#include "blockctl/zero_runs.h"
 
 namespace blockd::blockctl {
 
@@ -75,7 +76,7 @@ class Copy {
     void begin_zero(Slot& slot);
     void continue_write(Slot& slot);
     void end(Slot& slot);
-    bool is_searching_zeros() const;
+    ZeroRun next_run(std::span<const std::byte> data) const;
     void find_extents();
     void find_extents_done(Result<uint32_t> count);
     void finish();

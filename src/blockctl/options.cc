@@ -88,8 +88,7 @@ po::options_description options_of(Command command) {
         case Command::copy:
             add_flag(options, "no-flush", "do not make the target durable at the end");
             add_value(options, "sparse", "SIZE",
-                      "where the source cannot tell holes, find zeros in blocks of SIZE (4KiB); "
-                      "0: do not");
+                      "find zeros in data, in blocks of SIZE (4KiB); 0: do not");
             add_pipeline_options(options);
             break;
         case Command::verify:

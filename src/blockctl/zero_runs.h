@@ -10,8 +10,8 @@ namespace blockd::blockctl {
 bool is_all_zero(std::span<const std::byte> bytes);
 
 struct ZeroRun {
-    size_t size;  // Bytes, from the front.
-    bool is_zero;
+    size_t size = 0;  // Bytes, from the front.
+    bool is_zero = false;
 };
 
 // How many bytes from the front of `bytes`, which is not empty, are alike: blocks of `block_size`

@@ -46,6 +46,19 @@ class NbdkitProcess : public BlockctlProcess {
         uri = server->uri();
     }
 
+    // A disk that takes everything, except that its flushes fail.
+    void serve_failing_flush() {
+        const std::string socket = directory.file("s");
+        server = std::make_unique<ForeignServer>(
+            ServerKind::nbdkit,
+            std::vector<std::string>{
+                program_of(ServerKind::nbdkit), "-f", "-U", socket, "eval", "get_size=echo 4M",
+                "pread=head -c $3 /dev/zero", "pwrite=cat > /dev/null", "can_write=exit 0",
+                "can_flush=exit 0", "flush=echo EIO the disk is on fire >&2; exit 1"},
+            socket);
+        uri = server->uri();
+    }
+
     std::string disk = directory.file("disk.img");
     std::unique_ptr<ForeignServer> server;
     std::string uri;
@@ -75,7 +88,8 @@ TEST_F(BlockctlProcess, ServerThatIsNotThereEndsWithThree) {
     expect_complaint({"copy", uri, directory.file("x")}, 3, "cannot connect to " + uri);
 
     const std::string port = std::to_string(support::free_tcp_port());
-    expect_complaint({"info", "nbd://127.0.0.1:" + port + "/"}, 3, "refused");
+    expect_complaint({"info", "nbd://127.0.0.1:" + port + "/"}, 3,
+                     "nobody listens on 127.0.0.1:" + port);
 }
 
 TEST_F(BlockctlProcess, LocalFileThatFailsEndsWithFour) {
@@ -161,9 +175,10 @@ TEST_F(NbdkitProcess, WriteErrorIsNotTakenForSuccess) {
 }
 
 TEST_F(NbdkitProcess, FailedFlushFailsTheCopy) {
-    serve({"--filter=error", "error-flush=EIO", "error-rate=100%"});
-    EXPECT_EQ(run({"copy", disk, uri}).status, 3);
-    EXPECT_EQ(run({"copy", disk, uri, "--no-flush"}).status, 0);
+    serve_failing_flush();
+    support::write_file(directory.file("in"), support::pattern(mebibyte, 2));
+    EXPECT_EQ(run({"copy", directory.file("in"), uri}).status, 3);
+    EXPECT_EQ(run({"copy", directory.file("in"), uri, "--no-flush"}).status, 0);
     expect_complaint({"flush", uri}, 3, "cannot flush " + uri);
 }
 
@@ -193,7 +208,7 @@ TEST_F(NbdkitProcess, ServerThatOffersNothingIsToldApart) {
 
     const std::string target = directory.file("target");
     EXPECT_EQ(run({"copy", uri, target}).status, 0);
-    EXPECT_LE(support::allocated_bytes(target), 3 * mebibyte) << "zeros are found in the data";
+    EXPECT_LE(support::allocated_bytes(target), 5 * mebibyte / 2) << "zeros are found in the data";
 }
 
 TEST_F(NbdkitProcess, ServerThatDiesEndsTheCopyWithThree) {

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -99,17 +101,36 @@ Outcome run_blockctl(const std::string& directory, const std::vector<std::string
             .errors = support::read_file(files.errors)};
 }
 
+namespace {
+
+bool is_greeted(int family, const sockaddr* address, socklen_t address_size) {
+    const int socket_fd = socket(family, SOCK_STREAM, 0);
+    const struct timeval patience = {.tv_sec = 10, .tv_usec = 0};
+    setsockopt(socket_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    char greeting = 0;
+    // A client that is gone before it is greeted ends nbd-server 3.24.
+    const bool is_answered = connect(socket_fd, address, address_size) == 0 &&
+                             recv(socket_fd, &greeting, sizeof(greeting), 0) == 1;
+    close(socket_fd);
+    return is_answered;
+}
+
+}  // namespace
+
 bool is_listening(const std::string& socket_path) {
     struct sockaddr_un address {};
     address.sun_family = AF_UNIX;
     if (socket_path.size() >= sizeof(address.sun_path)) return false;
     std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size());
+    return is_greeted(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+}
 
-    const int socket_fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    const bool is_connected =
-        connect(socket_fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-    close(socket_fd);
-    return is_connected;
+bool is_listening(uint16_t port) {
+    struct sockaddr_in address {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return is_greeted(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
 }
 
 }  // namespace blockd::blockctl

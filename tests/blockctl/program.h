@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,7 +55,8 @@ Outcome run_blockctl(const std::string& directory, const std::vector<std::string
 // The program's path; a failure of the test where BLOCKCTL is not set.
 std::string blockctl_program();
 
-// Whether a server takes connections on that unix socket.
+// Whether a server greets its clients on that unix socket, or on that port of 127.0.0.1.
 bool is_listening(const std::string& socket_path);
+bool is_listening(uint16_t port);
 
 }  // namespace blockd::blockctl
