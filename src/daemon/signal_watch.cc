@@ -1,7 +1,8 @@
 #include "daemon/signal_watch.h"
 
+#include <csignal>
+
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "daemon/exit_code.h"
@@ -35,7 +36,7 @@ SignalWatch::SignalWatch(io::Loop& loop, io::Callback<uint32_t> arrived)
 SignalWatch::~SignalWatch() {
     // The thread takes any signal as the end from now on; this one is for it alone.
     is_ending_ = true;
-    pthread_kill(thread_.native_handle(), SIGTERM);
+    pthread_kill(thread_.native_handle(), SIGINT);
     thread_.join();
 
     loop_.cancel(completion_);
