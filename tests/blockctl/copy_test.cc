@@ -190,6 +190,7 @@ TEST_F(CopyTest, EveryKindOfFailureEndsTheCopyWithItsWords) {
           Case{false, Kind::flush, "cannot flush target: the test said so"}}) {
         make(100'000);
         std::fill(source->holes.begin(), source->holes.end(), false);
+        std::fill(source->bytes.begin(), source->bytes.end(), std::byte(9));
         MemoryEndpoint& faulty = expected.is_source ? *source : *target;
         faulty.fault = {.kind = expected.kind,
                         .offset = expected.kind == Kind::extents ? 0u : 50'000u};
