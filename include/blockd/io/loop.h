@@ -103,7 +103,8 @@ class Loop {
     void open(Completion& completion, const Open& operation, Callback<Result<Fd>> done);
     void close(Completion& completion, const Close& operation, Callback<Result<Ok>> done);
 
-    // Fires after at least `after_ns`, never early. Error{canceled} when it was cancelled.
+    // Fires after at least `after_ns`, never early: the time runs from the next reading of the
+    // clock on. Error{canceled} when it was cancelled.
     void timeout(Completion& completion, const Timeout& operation, Callback<Result<Ok>> done);
 
     // Calls back after everything that is ready now.
@@ -111,7 +112,7 @@ class Loop {
 
     // Asks the operation to end: its one callback follows, with Error{canceled} or, when it was
     // too late, with its result. An accept or open that succeeded still hands over its fd. No
-    // effect on an idle Completion.
+    // effect on an idle Completion, nor on a close: its fd would be left without an owner.
     void cancel(Completion& completion);
 
     // Cancels the socket operations on this fd.
