@@ -29,7 +29,7 @@ class Fencing : public HeldServerTest {
                              .size = static_cast<uint32_t>(newer.size())},
                             newer);
         expect_taken_without_answer(client);
-        backend().release(OperationKind::write);
+        backend().release_newest_first(OperationKind::write);
         EXPECT_TRUE(client.receive_answer().is_ok());
         EXPECT_TRUE(client.read(offset, static_cast<uint32_t>(newer.size())).data == newer);
         EXPECT_TRUE(client.flush().is_ok());
@@ -77,7 +77,7 @@ TEST_F(Fencing, Case78LateZeroesLoseToANewerWrite) {
     expect_taken_without_answer(client);
     for (const auto kind :
          {OperationKind::zero_range, OperationKind::punch_hole, OperationKind::write}) {
-        backend().release(kind);
+        backend().release_newest_first(kind);
     }
     EXPECT_TRUE(client.receive_answer().is_ok());
     EXPECT_TRUE(client.read(65536, 4096).data == pattern(4096, 7));

@@ -40,6 +40,15 @@ void HeldBackend::release_one(OperationKind kind) {
     inner_->wake();
 }
 
+void HeldBackend::release_newest_first(OperationKind kind) {
+    {
+        const std::lock_guard lock(mutex_);
+        kinds_[static_cast<size_t>(kind)].is_held = false;
+        kinds_[static_cast<size_t>(kind)].is_newest_first = true;
+    }
+    inner_->wake();
+}
+
 uint32_t HeldBackend::held_count(OperationKind kind) const {
     const std::lock_guard lock(mutex_);
     const Kind& entry = kinds_[static_cast<size_t>(kind)];
@@ -99,15 +108,29 @@ void HeldBackend::pass_on(io::CompletionList& operations, io::CompletionList& co
     take_completed(found, completed);
 }
 
+// The next one that may go; nullptr when there is none now.
+io::Completion* HeldBackend::take_released(Kind& kind) {
+    if (kind.waiting.is_empty()) return nullptr;
+    if (kind.is_newest_first) {
+        if (kind.running != nullptr) return nullptr;
+        io::Completion* newest = kind.waiting.front();
+        while (io::Completion* const next = io::CompletionList::next(*newest)) newest = next;
+        kind.waiting.remove(*newest);
+        kind.running = newest;
+        kind.is_newest_first = !kind.waiting.is_empty();
+        return newest;
+    }
+    if (kind.is_held && kind.releases == 0) return nullptr;
+    if (kind.releases > 0) --kind.releases;
+    return kind.waiting.pop_front();
+}
+
 void HeldBackend::pass_on_released(io::CompletionList& completed) {
     io::CompletionList released;
     {
         const std::lock_guard lock(mutex_);
         for (Kind& kind : kinds_) {
-            while (!kind.waiting.is_empty() && (!kind.is_held || kind.releases > 0)) {
-                if (kind.releases > 0) --kind.releases;
-                released.push_back(*kind.waiting.pop_front());
-            }
+            while (io::Completion* const next = take_released(kind)) released.push_back(*next);
         }
     }
     if (!released.is_empty()) pass_on(released, completed);
@@ -130,6 +153,8 @@ void HeldBackend::take_completed(io::CompletionList& found, io::CompletionList& 
 
 void HeldBackend::record(const io::Completion& completion) {
     const io::Operation& operation = completion.operation;
+    Kind& kind = kind_of(completion);
+    if (kind.running == &completion) kind.running = nullptr;
     if (is_change(operation.kind) && completion.result >= 0) {
         std::string bytes(operation.size, '\0');
         if (operation.kind == OperationKind::write) {

@@ -30,6 +30,9 @@ class HeldBackend final : public io::Backend {
     void hold(io::OperationKind kind);
     void release(io::OperationKind kind);
     void release_one(io::OperationKind kind);  // The oldest; the next ones are still held.
+    // One by one, the newest first: each is done before the next one starts. Whatever a server lets
+    // overtake does overtake.
+    void release_newest_first(io::OperationKind kind);
     uint32_t held_count(io::OperationKind kind) const;
 
     // Operations of this kind that ever came, held or not.
@@ -59,6 +62,8 @@ class HeldBackend final : public io::Backend {
 
     struct Kind {
         bool is_held = false;
+        bool is_newest_first = false;             // Until nothing waits.
+        const io::Completion* running = nullptr;  // The one of them that is on its way.
         uint32_t releases = 0;  // Held ones that may go, although the kind is held.
         uint32_t arrived = 0;
         int32_t failure = 0;         // Of the next one; 0: none.
@@ -79,6 +84,7 @@ class HeldBackend final : public io::Backend {
 
     Kind& kind_of(const io::Completion& completion);
     void pass_on(io::CompletionList& operations, io::CompletionList& completed);
+    static io::Completion* take_released(Kind& kind);
     void pass_on_released(io::CompletionList& completed);
     void take_completed(io::CompletionList& found, io::CompletionList& completed);
     void record(const io::Completion& completion);

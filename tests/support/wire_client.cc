@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -45,6 +46,7 @@ bool wait_ready(int socket, short events, int64_t deadline_ms) {
 // A socket that connects without blocking: a listener whose queue is full would hold connect() up
 // for as long as it likes.
 int open_socket(int family) {
+    signal(SIGPIPE, SIG_IGN);  // MSG_NOSIGNAL is not everywhere.
     const int descriptor = socket(family, SOCK_STREAM, 0);
     if (descriptor < 0) return -1;
     fcntl(descriptor, F_SETFL, O_NONBLOCK);
@@ -179,7 +181,7 @@ bool WireClient::try_send(std::string_view bytes) {
     if (is_broken_) return false;
     const int64_t deadline_ms = now_ms() + timeout_ms_;
     while (!bytes.empty()) {
-        const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), 0);
         if (sent > 0) {
             bytes.remove_prefix(static_cast<size_t>(sent));
         } else if (errno != EAGAIN && errno != EINTR) {

@@ -58,7 +58,6 @@ Answer WireClient::receive_answer(const RequestFields& request) {
 
 void WireClient::receive_structured_rest(Answer& answer, const RequestFields& request) {
     answer.is_structured = true;
-    answer.data.assign(request.command == wire::cmd_read ? request.size : 0, '\0');
     uint64_t covered = 0;
     for (bool is_first = true; !is_broken_; is_first = false) {
         if (!is_first && read_u32(receive(4), 0) != wire::structured_reply_magic) {
@@ -99,10 +98,10 @@ void WireClient::add_read_chunk(Answer& answer, const Chunk& chunk, const Reques
     const bool is_data = chunk.type == wire::chunk_data;
     const uint64_t offset = read_u64(chunk.payload, 0);
     const uint64_t size = is_data ? chunk.payload.size() - 8 : read_u32(chunk.payload, 8);
-    if (size == 0 || offset < request.offset ||
-        offset + size > request.offset + answer.data.size()) {
+    if (size == 0 || offset < request.offset || offset + size > request.offset + request.size) {
         return fail("a chunk of a READ is empty, or lies outside of the request");
     }
+    if (answer.data.empty()) answer.data.assign(request.size, '\0');
     for (const Chunk& other : answer.chunks) {
         const uint64_t other_offset = read_u64(other.payload, 0);
         const uint64_t other_size =
