@@ -137,8 +137,9 @@ def write(path, record_path, process, seed):
         with open(record_path, encoding="ascii") as file:
             record = json.load(file)
     versions = Versions(record)
-    threads = [threading.Thread(target=write_blocks, args=(path, versions, writer, seed * 10 + writer))
-               for writer in range(WRITER_COUNT)]
+    threads = [
+        threading.Thread(target=write_blocks, args=(path, versions, writer, seed * 10 + writer))
+        for writer in range(WRITER_COUNT)]
     threads.append(threading.Thread(target=flush_all, args=(path, versions)))
     for thread in threads:
         thread.start()
@@ -146,7 +147,8 @@ def write(path, record_path, process, seed):
     wanted = random.Random(seed).randrange(500, 5000)
     pause = threading.Event()
     for _ in range(6000):
-        if sum(versions.durable) - before >= wanted or not all(map(threading.Thread.is_alive, threads)):
+        is_alive = all(map(threading.Thread.is_alive, threads))
+        if sum(versions.durable) - before >= wanted or not is_alive:
             break
         pause.wait(0.01)
     os.kill(process, signal.SIGKILL)
