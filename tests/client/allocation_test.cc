@@ -15,9 +15,10 @@ namespace {
 
 size_t allocations_count = 0;
 
-void* allocate(size_t size) {
+void* allocate(size_t size, size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
     ++allocations_count;
-    void* const memory = std::malloc(size == 0 ? 1 : size);
+    // The size must be a multiple of the alignment.
+    void* const memory = std::aligned_alloc(alignment, (size / alignment + 1) * alignment);
     if (memory == nullptr) std::abort();
     return memory;
 }
@@ -26,10 +27,17 @@ void* allocate(size_t size) {
 
 void* operator new(size_t size) { return allocate(size); }
 void* operator new[](size_t size) { return allocate(size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void* operator new[](size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void* operator new(size_t size, std::align_val_t alignment) {
+    return allocate(size, size_t(alignment));
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace blockd::client {
 namespace {
