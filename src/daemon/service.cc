@@ -17,9 +17,6 @@ namespace {
 
 using server::LogLevel;
 
-// A loop runs for a time, not until a condition: this bounds how late the end is noticed.
-constexpr uint64_t turn_ns = 20'000'000;
-
 // What a drain may take beyond the grace time, and what a second signal leaves it.
 constexpr uint64_t cut_off_ns = 2'000'000'000;
 
@@ -50,8 +47,13 @@ int32_t Service::run(std::vector<std::string>& failures) {
         stop();
     }
     while (!report_) {
-        if (is_overdue()) exit_overdue();
-        loop_.run_for_ns(turn_ns);
+        if (!is_stopping_) {
+            loop_.flush(io::loop_wait_ns_max);
+        } else if (loop_.now_ns() < stop_deadline_ns_) {
+            loop_.flush(stop_deadline_ns_ - loop_.now_ns());
+        } else {
+            exit_overdue();
+        }
     }
     return is_listening ? exit_code_of_drain() : exit_code::start_failed;
 }
@@ -129,8 +131,6 @@ void Service::stop_done(server::StopReport report) {
     ASSERT(!report_);
     report_ = report;
 }
-
-bool Service::is_overdue() const { return is_stopping_ && loop_.now_ns() >= stop_deadline_ns_; }
 
 // Destructors would wait for what hangs. What was acknowledged as durable is durable.
 void Service::exit_overdue() {

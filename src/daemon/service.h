@@ -46,7 +46,6 @@ class Service {
     void print_exports();
     void notify(const std::string& state);
     void stop();
-    bool is_overdue() const;
     void signal_arrived(uint32_t count);
     void stop_done(server::StopReport report);
     [[noreturn]] void exit_overdue();

@@ -86,6 +86,15 @@ TEST_F(LoopOnScript, AnIdleLoopSleepsUntilTheEndOfItsTime) {
     EXPECT_THAT(backend.waits_ns, ElementsAre(5'000));
 }
 
+TEST_F(LoopOnScript, AFlushSleepsOnceAndReturnsWithWhatWokeIt) {
+    Chain chain(loop);
+    chain.stop();
+    chain.start();
+    loop.flush(5'000'000'000);
+    EXPECT_EQ(chain.tick_count(), 1u);
+    EXPECT_EQ(loop.statistics().turns, 1u) << "whoever waits for the callback goes on at once";
+}
+
 TEST_F(LoopOnScript, ALoopSleepsUntilItsNextTimeoutAndFiresItInThatTurn) {
     Outcome<Ok> timeout;
     loop.timeout(timeout.completion, {.after_ns = 700}, timeout.callback());

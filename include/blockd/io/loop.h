@@ -70,6 +70,10 @@ class Loop {
     // One turn: submits what waits, takes what is ready, calls back. Never blocks.
     void tick();
 
+    // One turn that may sleep in the kernel until something happens, up to `wait_ns_max` and
+    // loop_wait_ns_max. For who waits for a condition that a callback makes true.
+    void flush(uint64_t wait_ns_max);
+
     // Turns until the time is over, sleeping in the kernel when there is nothing to do. 0 is one
     // tick().
     void run_for_ns(uint64_t duration_ns);
@@ -137,8 +141,6 @@ class Loop {
     const Statistics& statistics() const { return statistics_; }
 
   private:
-    // One turn, which sleeps at most `wait_ns_max`, and not at all with work ready.
-    void flush(uint64_t wait_ns_max);
     uint64_t flush_timeouts();  // Fires what is due; returns how long until the next one is.
     void flush_io();            // Hands what was submitted to the backend.
     void flush_events();
