@@ -39,7 +39,10 @@ void Connection::disk_done(RequestSlot& slot, Result<Ok> result) {
         write_success_reply(slot, reply_format_);
         return reply(slot);
     }
-    const nbd::WireError error = nbd::wire_error_of(result.error().code);
+    nbd::WireError error = nbd::wire_error_of(result.error().code);
+    // The protocol knows ENOTSUP as the answer to FAST_ZERO alone.
+    const bool is_fast_zero = (slot.request.flags & nbd::command_flag::fast_zero) != 0;
+    if (error == nbd::WireError::not_supported && !is_fast_zero) error = nbd::WireError::io;
     refuse(slot, error, text_of(error));
 }
 

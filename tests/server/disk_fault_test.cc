@@ -34,6 +34,13 @@ TEST_F(DiskFault, Case85FullDiskIsNoSpace) {
     EXPECT_TRUE(client.write(0, pattern(4096, 2)).is_ok());
 }
 
+// ENOTSUP is the protocol's answer to FAST_ZERO and to nothing else.
+TEST_F(DiskFault, ReadThatTheSystemDoesNotSupportIsADiskError) {
+    WireClient client = attach();
+    backend().fail_next(OperationKind::read, -ENOTSUP);
+    EXPECT_EQ(client.read(0, 4096).error, wire::eio);
+}
+
 TEST_F(DiskFault, Case85FailedSyncIsNeverForgotten) {
     WireClient client = attach();
     WireClient other = attach();
