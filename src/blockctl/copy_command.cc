@@ -12,7 +12,7 @@ namespace {
 
 ExitStatus copy_all(io::Loop& loop, Endpoints& endpoints, const Invocation& invocation) {
     Copy copy(endpoints.source(), endpoints.target(),
-              {.requests = invocation.requests,
+              {.requests = endpoints.request_count(),
                .request_size = invocation.request_size,
                .sparse_size = invocation.sparse_size,
                .flush = invocation.is_flushed ? FinalFlush::yes : FinalFlush::no});

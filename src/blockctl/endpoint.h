@@ -23,6 +23,7 @@ struct EndpointInfo {
     uint64_t size = 0;              // Bytes.
     uint32_t alignment = 1;         // A power of two.
     uint32_t request_size_max = 0;  // Bytes of one read or write.
+    uint32_t connections = 1;       // Servers: how many stand.
     bool is_server = false;         // Else a local file: they have exit statuses of their own.
     bool is_read_only = false;
     bool reads_as_zeros = false;      // Freshly made: zeros need not be written.

@@ -1,5 +1,7 @@
 #include "blockctl/endpoints.h"
 
+#include <algorithm>
+
 #include "blockctl/message.h"
 #include "blockctl/null_endpoint.h"
 #include "blockctl/output.h"
@@ -103,6 +105,12 @@ ExitStatus Endpoints::open_server_target(const Location& location) {
                       std::to_string(source.size) + " bytes");
     }
     return ExitStatus::done;
+}
+
+uint32_t Endpoints::request_count() const {
+    const uint64_t connections = std::max(source_->info().connections, target_->info().connections);
+    const uint64_t affordable = memory_max / invocation_.request_size;
+    return uint32_t(std::min(invocation_.requests * connections, affordable));
 }
 
 ExitStatus Endpoints::close() {

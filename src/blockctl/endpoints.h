@@ -26,6 +26,10 @@ class Endpoints {
     // The target is made, emptied or checked: writable, and large enough.
     ExitStatus open_for_copy();
 
+    // How many requests to have in flight: so many as the user asked for on each connection, as
+    // long as their buffers stay within memory_max.
+    uint32_t request_count() const;
+
     // Complains and gives a status when a side cannot be closed in order: written data may be lost.
     ExitStatus close();
 
@@ -33,6 +37,8 @@ class Endpoints {
     Endpoint& target() { return *target_; }
 
   private:
+    static constexpr uint64_t memory_max = 1u << 30;
+
     ExitStatus open_source(const Location& location, std::unique_ptr<Endpoint>& endpoint);
     ExitStatus open_server(const Location& location, std::unique_ptr<Endpoint>& endpoint);
     ExitStatus open_file_target(const Location& location);

@@ -7,7 +7,8 @@
 
 namespace blockd::blockctl {
 
-// Threads that read and write local files during a copy.
+// Threads that read and write local files during a copy. On ext4 fewer than 4 leave a copy into a
+// file waiting (measured: 1.8 s with 4, 2.3 s with 2, for 2 GiB); more only fight for the inode.
 inline constexpr uint32_t disk_workers = 4;
 
 // Null, after a complaint, when the system has no room for one. A command that touches no

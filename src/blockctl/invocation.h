@@ -33,7 +33,7 @@ struct Invocation {
     bool is_fast = false;
     bool is_strict = false;  // verify: sizes have to be equal.
     bool is_flushed = true;  // copy: made durable at the end.
-    uint32_t requests = 64;
+    uint32_t requests = 64;  // On each connection.
     uint32_t connections = 4;
     uint32_t request_size = 256u << 10;
     uint32_t sparse_size = 4096;

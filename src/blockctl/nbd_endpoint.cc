@@ -35,6 +35,7 @@ std::string NbdEndpoint::open() {
     adopt_export_info();
     complaint = connect_others(connect_options);
     if (!complaint.empty()) static_cast<void>(bool(close()));
+    info_.connections = uint32_t(clients_.size());
     return complaint;
 }
 

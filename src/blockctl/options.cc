@@ -59,7 +59,7 @@ void add_value(po::options_description& options, const char* name, const char* p
 }
 
 void add_pipeline_options(po::options_description& options) {
-    add_value(options, "requests", "N", "requests in flight, of all connections (64)");
+    add_value(options, "requests", "N", "requests in flight on each connection (64)");
     add_value(options, "connections", "N", "connections to a server that allows several (4)");
     add_value(options, "request-size", "SIZE", "bytes of one read or write (256KiB)");
     add_value(options, "progress", "KIND",

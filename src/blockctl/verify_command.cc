@@ -25,7 +25,7 @@ ExitStatus compare_all(io::Loop& loop, Endpoints& endpoints, const Invocation& i
     const EndpointInfo& target = endpoints.target().info();
     Compare compare(endpoints.source(), endpoints.target(),
                     {.size = std::min(source.size, target.size),
-                     .requests = invocation.requests,
+                     .requests = endpoints.request_count(),
                      .request_size = invocation.request_size});
     ProgressDisplay display(invocation.progress, compare.size(), loop.now_ns());
     compare.start();
