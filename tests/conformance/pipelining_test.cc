@@ -52,12 +52,12 @@ TEST_F(Pipelining, Case61CookiesAreEchoedEvenWhenAllAreTheSame) {
 TEST_F(Pipelining, RepliesInAnyOrderBelongToTheirRequests) {
     constexpr uint32_t count = 500;
     WireClient client = attach("fixed");
-    const std::string truth = pattern(other_size, fixed_seed);
+    const std::string truth = pattern(fixed_size, fixed_seed);
     std::vector<RequestFields> requests;
     std::string bytes;
     for (uint32_t index = 0; index < count; ++index) {
         requests.push_back({.cookie = index,
-                            .offset = (uint64_t{index} * 7919 * 4096) % (other_size - 4096),
+                            .offset = (uint64_t{index} * 7919 * 4096) % (fixed_size - 4096),
                             .size = 4096});
         bytes += request_bytes(requests.back());
     }
@@ -80,7 +80,7 @@ TEST_F(Pipelining, Case62ReadsThatAreNotTakenBoundTheMemory) {
     const uint64_t resident_bytes = daemon.status().resident_bytes;
     std::string bytes;
     for (uint32_t index = 0; index < count; ++index) {
-        bytes += request_bytes({.cookie = index, .offset = (index % 32) * size, .size = size});
+        bytes += request_bytes({.cookie = index, .offset = (index % 8) * size, .size = size});
     }
     std::thread sender([&] { greedy.send(bytes); });
     EXPECT_TRUE(eventually([&] { return greedy.has_input(); }));
@@ -91,11 +91,11 @@ TEST_F(Pipelining, Case62ReadsThatAreNotTakenBoundTheMemory) {
         EXPECT_LT(daemon.status().resident_bytes_max, resident_bytes + 80 * mebibyte);
     }
     std::set<uint64_t> answered;
-    const std::string truth = pattern(other_size, fixed_seed);
+    const std::string truth = pattern(fixed_size, fixed_seed);
     for (uint32_t index = 0; index < count && !greedy.is_broken(); ++index) {
         const Answer answer = greedy.receive_answer({.size = size});
         EXPECT_TRUE(answer.is_ok());
-        EXPECT_TRUE(truth.compare((answer.cookie % 32) * size, size, answer.data) == 0);
+        EXPECT_TRUE(truth.compare((answer.cookie % 8) * size, size, answer.data) == 0);
         answered.insert(answer.cookie);
     }
     sender.join();
@@ -172,12 +172,21 @@ TEST_F(Pipelining, Case66EndWithoutDisconnectKeepsTheWrites) {
     expect_service();
 }
 
-TEST_F(Pipelining, Case66UnansweredWritesAreAppliedWholeWhenTheClientVanishes) {
+// Closing with unread replies resets the connection: what the server had not taken by then may be
+// lost, as the client was promised nothing; but no write is applied in part.
+TEST_F(Pipelining, Case66UnansweredWritesAreWholeOrAbsentWhenTheClientVanishes) {
+    expect_service();
+    const uint32_t descriptor_count = daemon.status().descriptor_count;
     WireClient client = attach();
     send_writes(client, 64);
-    client.close();  // All 64 were taken by the system: send() returned.
-    EXPECT_TRUE(eventually([this] { return holds_writes(64); }))
-        << "the same care for the data as after a DISC";
+    client.close();
+    EXPECT_TRUE(eventually([&] { return daemon.status().descriptor_count <= descriptor_count; }))
+        << "the server lets go of it";
+    for (uint32_t index = 0; index < 64; ++index) {
+        const std::string block = read_file(file("disk"), uint64_t{4096} * index, 4096);
+        EXPECT_TRUE(block == pattern(4096, index) || block == std::string(4096, '\0')) << index;
+    }
+    expect_service();
 }
 
 }  // namespace

@@ -240,7 +240,7 @@ TEST_F(Refusal, Case82ReadOnlyExportRefusesWrites) {
         expect_refused(client, {.command = wire::cmd_write_zeroes, .size = 512}, wire::eperm);
         EXPECT_TRUE(client.read(0, 65536).data == pattern(65536, fixed_seed));
     }
-    EXPECT_TRUE(read_file(file("fixed")) == pattern(other_size, fixed_seed));
+    EXPECT_TRUE(read_file(file("fixed")) == pattern(fixed_size, fixed_seed));
 }
 
 TEST_F(Refusal, Case83ErrorsOfStructuredRepliesAreStructuredWithAText) {

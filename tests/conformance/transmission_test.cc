@@ -215,7 +215,7 @@ TEST_F(Transmission, Case63FlushedWriteIsSeenByAnotherConnection) {
 
 TEST_F(Transmission, ReadOnlyExportReadsItsFile) {
     WireClient client = attach("fixed");
-    EXPECT_TRUE(client.read(0, other_size).data == pattern(other_size, fixed_seed));
+    EXPECT_TRUE(client.read(0, fixed_size).data == pattern(fixed_size, fixed_seed));
     EXPECT_TRUE(client.flush().is_ok());
 }
 

@@ -54,7 +54,7 @@ DaemonTest::DaemonTest() {
     config.unix_path = directory.file("socket");
     make_sparse_file(file("disk"), disk_size);
     make_sparse_file(file("other"), other_size);
-    write_file(file("fixed"), pattern(other_size, fixed_seed));
+    write_file(file("fixed"), pattern(fixed_size, fixed_seed));
     config.exports = {
         {.name = "disk", .file = file("disk"), .description = "the first disk", .is_default = true},
         {.name = "other", .file = file("other")},

@@ -5,7 +5,7 @@
 //   name    size     what
 //   disk    64 MiB   the default export, described as "the first disk"; a hole at first
 //   other   16 MiB   not described; a hole at first
-//   fixed   16 MiB   read-only; pattern(16 MiB, fixed_seed)
+//   fixed   2 MiB    read-only; pattern(fixed_size, fixed_seed)
 #pragma once
 
 #include <gtest/gtest.h>
@@ -46,6 +46,7 @@ class DaemonTest : public ::testing::Test {
   protected:
     static constexpr uint64_t disk_size = 64 * mebibyte;
     static constexpr uint64_t other_size = 16 * mebibyte;
+    static constexpr uint64_t fixed_size = 2 * mebibyte;  // Small: each test writes it anew.
     static constexpr uint32_t fixed_seed = 77;
 
     DaemonTest();
