@@ -1,5 +1,7 @@
 #include "blockctl/endpoint.h"
 
+#include "blockctl/page_cache_drain.h"
+
 namespace blockd::blockctl {
 
 void EndpointRequest::file_io_done(Result<uint32_t> moved) {
@@ -7,6 +9,7 @@ void EndpointRequest::file_io_done(Result<uint32_t> moved) {
     if (*moved != size_expected) {
         return done(Error{.code = ErrorCode::disk, .during = "the file became shorter"});
     }
+    if (drain != nullptr) drain->written(offset, size_expected);
     done(Ok());
 }
 

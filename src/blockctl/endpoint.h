@@ -18,6 +18,8 @@
 
 namespace blockd::blockctl {
 
+class PageCacheDrain;
+
 struct EndpointInfo {
     std::string name;               // As the user gave it.
     uint64_t size = 0;              // Bytes.
@@ -38,8 +40,10 @@ class EndpointRequest {
     io::Completion completion;
     client::Transfer transfer;
     io::Callback<Result<Ok>> done;
-    uint64_t size_expected = 0;  // Files: what read or write has to move.
-    uint32_t connection = 0;     // Servers: which one took it.
+    uint64_t size_expected = 0;       // Files: what read or write has to move,
+    uint64_t offset = 0;              // where, and
+    PageCacheDrain* drain = nullptr;  // who hears that it was written; null for a read.
+    uint32_t connection = 0;          // Servers: which one took it.
 
     // A file read or write came back: fewer bytes than the file had at the start are an error.
     void file_io_done(Result<uint32_t> moved);

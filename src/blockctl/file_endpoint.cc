@@ -29,6 +29,7 @@ FileEndpoint::FileEndpoint(io::Loop& loop, const std::string& path) : loop_(loop
 }
 
 FileEndpoint::~FileEndpoint() {
+    drain_.reset();
     if (fd_ != io::Fd::none) ::close(int(fd_));
 }
 
@@ -91,6 +92,7 @@ std::string FileEndpoint::resize(uint64_t size) {
     }
     info_.size = size;
     info_.reads_as_zeros = true;
+    drain_ = std::make_unique<PageCacheDrain>(fd_);
     return {};
 }
 
@@ -102,6 +104,7 @@ void FileEndpoint::read(EndpointRequest& request, std::span<std::byte> buffer, u
                         io::Callback<Result<Ok>> done) {
     request.done = done;
     request.size_expected = buffer.size();
+    request.drain = nullptr;
     loop_.read(request.completion, {.file = fd_, .buffer = buffer, .offset = offset},
                io::bind<&EndpointRequest::file_io_done>(&request));
 }
@@ -110,6 +113,8 @@ void FileEndpoint::write(EndpointRequest& request, std::span<const std::byte> bu
                          uint64_t offset, io::Callback<Result<Ok>> done) {
     request.done = done;
     request.size_expected = buffer.size();
+    request.offset = offset;
+    request.drain = drain_.get();
     loop_.write(request.completion, {.file = fd_, .buffer = buffer, .offset = offset},
                 io::bind<&EndpointRequest::file_io_done>(&request));
 }
@@ -130,6 +135,7 @@ std::string FileEndpoint::failure_words(const EndpointRequest& /*request*/,
 }
 
 Result<Ok> FileEndpoint::close() {
+    drain_.reset();
     Waiter<Ok> waiter;
     io::Completion completion;
     loop_.close(completion, {.fd = fd_}, waiter.callback());

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "blockctl/endpoint.h"
+#include "blockctl/page_cache_drain.h"
 
 namespace blockd::blockctl {
 
@@ -48,6 +49,7 @@ class FileEndpoint final : public Endpoint {
 
     io::Loop& loop_;
     io::Fd fd_ = io::Fd::none;
+    std::unique_ptr<PageCacheDrain> drain_;  // Of a target.
     bool is_block_device_ = false;
     uint64_t device_ = 0;  // Device and inode: a file's identity, whatever its names.
     uint64_t inode_ = 0;

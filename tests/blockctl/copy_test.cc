@@ -191,6 +191,7 @@ TEST_F(CopyTest, EveryKindOfFailureEndsTheCopyWithItsWords) {
         make(100'000);
         std::fill(source->holes.begin(), source->holes.end(), false);
         std::fill(source->bytes.begin(), source->bytes.end(), std::byte(9));
+        source->settings().can_report_extents = expected.kind == Kind::extents;
         MemoryEndpoint& faulty = expected.is_source ? *source : *target;
         faulty.fault = {.kind = expected.kind,
                         .offset = expected.kind == Kind::extents ? 0u : 50'000u};

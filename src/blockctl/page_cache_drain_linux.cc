@@ -1,0 +1,123 @@
+#include <fcntl.h>
+
+#include <array>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "blockctl/page_cache_drain.h"
+
+namespace blockd::blockctl {
+namespace {
+
+struct Range {
+    uint64_t offset;
+    uint64_t size;
+};
+
+// A queue of so many ranges at most.
+template <size_t count_max>
+class RangeQueue {
+  public:
+    bool is_empty() const { return count_ == 0; }
+    bool is_full() const { return count_ == count_max; }
+
+    void push(const Range& range) {
+        ASSERT(!is_full());
+        ranges_[(first_ + count_) % count_max] = range;
+        ++count_;
+    }
+
+    Range pop() {
+        ASSERT(!is_empty());
+        const Range range = ranges_[first_];
+        first_ = (first_ + 1) % count_max;
+        --count_;
+        return range;
+    }
+
+  private:
+    std::array<Range, count_max> ranges_;
+    size_t first_ = 0;
+    size_t count_ = 0;
+};
+
+}  // namespace
+
+class PageCacheDrain::Thread {
+  public:
+    explicit Thread(io::Fd file) : file_(file), thread_([this] { run(); }) {}
+
+    ~Thread() {
+        {
+            const std::lock_guard lock(mutex_);
+            is_ending_ = true;
+        }
+        changed_.notify_one();
+        thread_.join();
+    }
+
+    Thread(const Thread&) = delete;
+    Thread& operator=(const Thread&) = delete;
+
+    // Where the disk is that far behind, the system writes the range back when it likes.
+    void push(const Range& range) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (written_.is_full()) return;
+            written_.push(range);
+        }
+        changed_.notify_one();
+    }
+
+  private:
+    static constexpr size_t written_count_max = 4096;
+
+    // Ranges on their way to the disk before the oldest is waited for.
+    static constexpr size_t writeback_count_max = 32;
+
+    void run() {
+        RangeQueue<writeback_count_max> in_writeback;
+        for (Range range{}; take(range);) {
+            sync_file_range(int(file_), off_t(range.offset), off_t(range.size),
+                            SYNC_FILE_RANGE_WRITE);
+            if (in_writeback.is_full()) drop(in_writeback.pop());
+            in_writeback.push(range);
+        }
+    }
+
+    bool take(Range& range) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return is_ending_ || !written_.is_empty(); });
+        if (is_ending_) return false;
+        range = written_.pop();
+        return true;
+    }
+
+    // Only clean pages can be dropped (posix_fadvise(2)): the writeback is waited for first.
+    void drop(const Range& range) const {
+        const auto offset = off_t(range.offset);
+        const auto size = off_t(range.size);
+        sync_file_range(
+            int(file_), offset, size,
+            SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+        posix_fadvise(int(file_), offset, size, POSIX_FADV_DONTNEED);
+    }
+
+    io::Fd file_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    RangeQueue<written_count_max> written_;  // And not taken yet.
+    bool is_ending_ = false;
+    std::thread thread_;  // Last: it uses all of the above.
+};
+
+PageCacheDrain::PageCacheDrain(io::Fd file) : thread_(std::make_unique<Thread>(file)) {}
+
+PageCacheDrain::~PageCacheDrain() = default;
+
+void PageCacheDrain::written(uint64_t offset, uint64_t size) {
+    thread_->push({.offset = offset, .size = size});
+}
+
+}  // namespace blockd::blockctl
