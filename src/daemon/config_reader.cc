@@ -207,7 +207,7 @@ void ConfigReader::read_limits(const JsonValue& value) {
                      server::buffer_bytes_max);
     reader.read_duration("handshake_timeout", limits.handshake_timeout_ns, server::timeout_ns_min,
                          server::timeout_ns_max);
-    reader.read_duration("send_timeout", limits.send_timeout_ns, server::timeout_ns_min,
+    reader.read_duration("transfer_timeout", limits.transfer_timeout_ns, server::timeout_ns_min,
                          server::timeout_ns_max);
     reader.read_duration("shutdown_grace", limits.shutdown_grace_ns, server::timeout_ns_min,
                          server::timeout_ns_max);

@@ -148,6 +148,8 @@ int32_t Service::exit_code_of_drain() const {
     log_.write(LogLevel::error, "stopped: not clean",
                {{"cut_off", report_->is_clean ? "no" : "yes"},
                 {"failed_exports", uint64_t(report_->failed_exports)}});
+    // What is still in flight owns memory of the server and of the loop: no destructor may run.
+    if (!report_->is_clean) _exit(exit_code::unclean);
     return exit_code::unclean;
 }
 

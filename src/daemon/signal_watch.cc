@@ -60,7 +60,7 @@ void SignalWatch::listen() {
 }
 
 void SignalWatch::event_done(Result<Ok> result) {
-    if (!result) return;  // Cancelled by the destructor.
+    if (!result || is_ending_) return;  // The destructor waits for the end of this.
     listen();
 
     // Triggers coalesce: the count, not the callbacks, says how many signals came.

@@ -304,7 +304,8 @@ bool DataFileOpening::find_abilities() {
     file_.can_punch_hole = abilities.can_punch_hole;
     file_.can_zero_range = abilities.can_zero_range;
     file_.can_report_extents = abilities.can_report_extents;
-    file_.hole_alignment = abilities.alignment;
+    // A file system's block can be smaller than what direct IO wants.
+    file_.hole_alignment = std::max(abilities.alignment, file_.alignment);
     return true;
 }
 

@@ -37,6 +37,8 @@ void set_options(int socket, int domain) {
     if (domain == AF_UNIX) return;
     const int on = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    // A peer that lost its power says nothing; asking it now and then finds out.
+    ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
 msghdr message_of(std::span<const IoVector> vectors) {

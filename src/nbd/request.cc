@@ -123,30 +123,4 @@ Refusal check_request(const Request& request, const RequestLimits& limits) {
     return refusal;
 }
 
-WireError wire_error_of(ErrorCode code) {
-    switch (code) {
-        case ErrorCode::canceled: return WireError::shutting_down;
-        case ErrorCode::no_space: return WireError::no_space;
-        case ErrorCode::not_supported: return WireError::not_supported;
-        case ErrorCode::invalid:
-        case ErrorCode::out_of_range:
-        case ErrorCode::too_large: return WireError::invalid;
-        case ErrorCode::permission: return WireError::not_permitted;
-        case ErrorCode::no_memory: return WireError::no_memory;
-        case ErrorCode::disk:
-        case ErrorCode::not_found:
-        case ErrorCode::exists:
-        case ErrorCode::busy:
-        case ErrorCode::address_in_use:
-        case ErrorCode::connection_refused:
-        case ErrorCode::connection_reset:
-        case ErrorCode::timed_out:
-        case ErrorCode::unreachable:
-        case ErrorCode::too_many_files:
-        case ErrorCode::protocol:
-        case ErrorCode::os: return WireError::io;
-    }
-    return WireError::io;
-}
-
 }  // namespace blockd::nbd

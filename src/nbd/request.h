@@ -49,8 +49,4 @@ struct Refusal {
 // NBD_CMD_DISC is never refused.
 Refusal check_request(const Request& request, const RequestLimits& limits);
 
-// The error that a client sees for one of ours. not_supported becomes ENOTSUP, which the protocol
-// allows for WRITE_ZEROES with FAST_ZERO alone: whoever answers another request maps it itself.
-WireError wire_error_of(ErrorCode code);
-
 }  // namespace blockd::nbd

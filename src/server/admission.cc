@@ -42,19 +42,24 @@ void Admission::wait(AdmissionWaiter& waiter) {
 void Admission::leave(AdmissionWaiter& waiter) {
     if (!waiter.link.is_linked) return;
     waiting_.remove(waiter);
-    if (!waiting_.is_empty() && wake_tick_.is_idle()) {
-        loop_.next_tick(wake_tick_, io::bind<&Admission::wake>(this));
-    }
+    wake_later();
 }
 
 RequestSlot* Admission::take_slot() { return unused_.pop_front(); }
 
 void Admission::give_slot(RequestSlot& slot) {
+    return_slot(slot);
+    wake_later();
+}
+
+void Admission::return_slot(RequestSlot& slot) {
     slot.connection = nullptr;
     unused_.push_front(slot);
-    if (!waiting_.is_empty() && wake_tick_.is_idle()) {
-        loop_.next_tick(wake_tick_, io::bind<&Admission::wake>(this));
-    }
+}
+
+void Admission::wake_later() {
+    if (waiting_.is_empty() || !wake_tick_.is_idle()) return;
+    loop_.next_tick(wake_tick_, io::bind<&Admission::wake>(this));
 }
 
 void Admission::wake(Result<Ok>) {

@@ -43,9 +43,14 @@ class Admission {
     // The slot's memory was released before. Lets those who wait try again, a little later.
     void give_slot(RequestSlot& slot);
 
+    // Takes back a slot that was not used, for want of memory. That changes nothing for those who
+    // wait: were they to try again, it would be for ever.
+    void return_slot(RequestSlot& slot);
+
     uint32_t used_slots() const { return slots_count_ - uint32_t(unused_.count()); }
 
   private:
+    void wake_later();
     void wake(Result<Ok> result);
 
     io::Loop& loop_;

@@ -19,7 +19,7 @@ Connection::~Connection() {
 }
 
 void Connection::start() {
-    set_deadline(context_.limits.handshake_timeout_ns);
+    set_deadline(deadline_ns_, context_.limits.handshake_timeout_ns);
     negotiate();
 }
 
@@ -45,11 +45,12 @@ void Connection::drain() {
         case State::negotiating:
             handshake_->shut_down();
             end_reason_ = "the server shuts down";
-            set_deadline(std::min(context_.limits.shutdown_grace_ns, negotiation_grace_ns));
+            set_deadline(deadline_ns_,
+                         std::min(context_.limits.shutdown_grace_ns, negotiation_grace_ns));
             return;
         case State::serving:
-            // A write that is half received is finished first: begin_request() is what stops.
             end_reason_ = "the server shuts down";
+            is_drain_wanted_ = true;
             if (payload_slot_ == nullptr) begin_draining(end_reason_);
             return;
         case State::draining:
@@ -62,16 +63,25 @@ void Connection::begin_draining(const char* reason) {
     ASSERT(state_ == State::serving || state_ == State::negotiating);
     state_ = State::draining;
     end_reason_ = reason;
-    context_.admission.leave(admission_waiter_);
-    is_waiting_for_own_ = false;
-    if (payload_slot_ != nullptr) {
-        // Its payload will never be whole, so nothing of it is applied.
-        RequestSlot& slot = *payload_slot_;
-        payload_slot_ = nullptr;
-        release(slot);
-    }
+    stop_waiting_for_room();
+    drop_payload();
     if (!receive_completion_.is_idle()) context_.loop.cancel(receive_completion_);
     finish_if_drained();
+}
+
+void Connection::stop_waiting_for_room() {
+    context_.admission.leave(admission_waiter_);
+    is_waiting_for_own_ = false;
+}
+
+// A payload that will never be whole: nothing of it is applied. Nothing is being received into it.
+void Connection::drop_payload() {
+    if (payload_slot_ == nullptr) return;
+    ASSERT(receive_completion_.is_idle());
+    RequestSlot& slot = *payload_slot_;
+    payload_slot_ = nullptr;
+    payload_deadline_ns_ = 0;
+    release(slot);
 }
 
 // Once everything is answered the client is told so, and given a moment to hang up first: closing
@@ -85,13 +95,13 @@ void Connection::finish_if_drained() {
     state_ = State::lingering;
     unread_begin_ = unread_end_ = 0;
     context_.loop.shutdown(socket_, io::ShutdownKind::send);
-    set_deadline(linger_ns);
+    set_deadline(deadline_ns_, linger_ns);
     receive();
 }
 
 void Connection::abort(const char* reason) {
     if (state_ == State::closing) return;
-    if (end_reason_[0] == '\0') {
+    if (end_reason_[0] == '\0' || is_drain_wanted_) {
         end_reason_ = reason;
         is_to_blame_ = true;
     }
@@ -107,13 +117,7 @@ void Connection::hung_up() {
 void Connection::begin_closing() {
     ASSERT(state_ != State::closing);
     state_ = State::closing;
-    context_.admission.leave(admission_waiter_);
-    is_waiting_for_own_ = false;
-    if (payload_slot_ != nullptr) {
-        RequestSlot& slot = *payload_slot_;
-        payload_slot_ = nullptr;
-        release(slot);
-    }
+    stop_waiting_for_room();
     context_.loop.shutdown(socket_, io::ShutdownKind::both);
     context_.loop.cancel_fd(socket_);
     context_.loop.cancel(timer_);
@@ -125,6 +129,7 @@ void Connection::begin_closing() {
 void Connection::close_if_idle() {
     ASSERT(state_ == State::closing);
     if (!send_completion_.is_idle() || !receive_completion_.is_idle()) return;
+    drop_payload();
     RequestList dropped;
     replies_.clear(dropped);
     release_all(dropped);
@@ -150,23 +155,35 @@ void Connection::log_end() {
 
 // One timer serves all deadlines. Moving a deadline back costs nothing: the timer fires at the old
 // time, and is set anew.
-void Connection::set_deadline(uint64_t after_ns) {
-    deadline_ns_ = context_.loop.now_ns() + after_ns;
+void Connection::set_deadline(uint64_t& deadline_ns, uint64_t after_ns) {
+    deadline_ns = context_.loop.now_ns() + after_ns;
     if (timer_.is_idle()) return arm_timer();
-    if (deadline_ns_ < timer_deadline_ns_) context_.loop.cancel(timer_);
+    if (deadline_ns < timer_deadline_ns_) context_.loop.cancel(timer_);
+}
+
+// 0: there is none.
+uint64_t Connection::next_deadline_ns() const {
+    if (deadline_ns_ == 0 || payload_deadline_ns_ == 0) {
+        return std::max(deadline_ns_, payload_deadline_ns_);
+    }
+    return std::min(deadline_ns_, payload_deadline_ns_);
 }
 
 void Connection::arm_timer() {
     const uint64_t now_ns = context_.loop.now_ns();
-    timer_deadline_ns_ = deadline_ns_;
-    context_.loop.timeout(timer_, {.after_ns = deadline_ns_ > now_ns ? deadline_ns_ - now_ns : 0},
-                          io::bind<&Connection::timer_done>(this));
+    timer_deadline_ns_ = next_deadline_ns();
+    const uint64_t left_ns = timer_deadline_ns_ > now_ns ? timer_deadline_ns_ - now_ns : 0;
+    context_.loop.timeout(timer_, {.after_ns = left_ns}, io::bind<&Connection::timer_done>(this));
 }
 
 void Connection::timer_done(Result<Ok>) {
     if (state_ == State::closing) return close_if_idle();
-    if (deadline_ns_ == 0) return;
-    if (deadline_ns_ > context_.loop.now_ns()) return arm_timer();
+    const uint64_t now_ns = context_.loop.now_ns();
+    if (next_deadline_ns() == 0) return;
+    if (next_deadline_ns() > now_ns) return arm_timer();
+    if (payload_deadline_ns_ != 0 && payload_deadline_ns_ <= now_ns) {
+        return abort("it did not send a write's payload in time");
+    }
     switch (state_) {
         case State::negotiating: return abort("it did not finish the negotiation in time");
         case State::serving:

@@ -78,11 +78,14 @@ class Connection {
     void begin_serving();
     void begin_draining(const char* reason);
     void finish_if_drained();
+    void drop_payload();
+    void stop_waiting_for_room();
     void begin_closing();
     void hung_up();
     void close_if_idle();
     void close_done(Result<Ok> result);
-    void set_deadline(uint64_t after_ns);
+    void set_deadline(uint64_t& deadline_ns, uint64_t after_ns);
+    uint64_t next_deadline_ns() const;
     void arm_timer();
     void timer_done(Result<Ok> result);
     void log_end();
@@ -113,6 +116,7 @@ class Connection {
     void send_tick(Result<Ok> result);
     void send();
     void send_done(Result<uint32_t> result);
+    void turn_deaf();
     void log_disk_error(const RequestSlot& slot, Error error);
 
     ConnectionContext& context_;
@@ -121,7 +125,9 @@ class Connection {
     const std::string client_;
     State state_ = State::negotiating;
     const char* end_reason_ = "";
-    bool is_to_blame_ = false;  // It broke the protocol, or a limit.
+    bool is_to_blame_ = false;      // It broke the protocol, or a limit.
+    bool is_deaf_ = false;          // It takes no replies any more.
+    bool is_drain_wanted_ = false;  // As soon as the write that comes in is whole.
 
     std::optional<nbd::ServerHandshake> handshake_;
     Export* export_ = nullptr;
@@ -135,8 +141,9 @@ class Connection {
     io::Completion process_tick_completion_;
     io::Completion timer_;
     io::Completion close_completion_;
-    uint64_t deadline_ns_ = 0;        // 0: none.
-    uint64_t timer_deadline_ns_ = 0;  // When timer_ fires.
+    uint64_t deadline_ns_ = 0;          // Of the state, or of the reply being sent; 0: none.
+    uint64_t payload_deadline_ns_ = 0;  // Of the payload being received; 0: none.
+    uint64_t timer_deadline_ns_ = 0;    // When timer_ fires.
 
     // Received bytes that are not parsed yet: [unread_begin_, unread_end_).
     std::array<std::byte, receive_buffer_size> receive_buffer_;

@@ -32,6 +32,11 @@ bool needs_disk(const nbd::Request& request) {
     return request.size > 0 && request.command != nbd::Command::cache;
 }
 
+bool needs_memory(const nbd::Request& request) {
+    return needs_disk(request) && request.command != nbd::Command::flush &&
+           request.command != nbd::Command::trim;
+}
+
 }  // namespace
 
 std::span<const std::byte> Connection::unread() const {
@@ -129,8 +134,7 @@ void Connection::process() {
             if (!fill_payload()) break;
             continue;
         }
-        const bool is_stopping = end_reason_[0] != '\0';
-        if (is_stopping) return begin_draining(end_reason_);
+        if (is_drain_wanted_) return begin_draining(end_reason_);
 
         const Result<std::optional<nbd::Request>> parsed = nbd::parse_request(unread());
         if (!parsed) return abort("its request has no valid magic");
@@ -167,6 +171,7 @@ bool Connection::fill_payload() {
     if (payload_received_size_ < payload_slot_->request.size) return false;
     RequestSlot& slot = *payload_slot_;
     payload_slot_ = nullptr;
+    payload_deadline_ns_ = 0;
     execute(slot);
     return true;
 }
@@ -193,13 +198,15 @@ bool Connection::begin_request(const nbd::Request& request) {
     } else if (request.has_payload() && request.size > 0) {
         payload_slot_ = slot;
         payload_received_size_ = 0;
+        set_deadline(payload_deadline_ns_, context_.limits.transfer_timeout_ns);
     } else {
         execute(*slot);
     }
     return true;
 }
 
-// Takes a slot, and the memory that the request needs. nullptr when the request must wait.
+// Takes a slot, and the memory that the request needs. nullptr when the request must wait. Whoever
+// needs no memory does not wait for those who do: a flush passes the line.
 RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
     Admission& admission = context_.admission;
     if (slots_in_use_ >= context_.limits.requests_per_connection) {
@@ -207,13 +214,14 @@ RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
         admission.leave(admission_waiter_);
         return nullptr;
     }
-    if (admission.must_wait(admission_waiter_)) {
+    const bool takes_memory = !is_refused && needs_memory(request);
+    if (takes_memory && admission.must_wait(admission_waiter_)) {
         admission.wait(admission_waiter_);
         return nullptr;
     }
     RequestSlot* const slot = admission.take_slot();
     if (slot == nullptr || !fits(*slot, request, is_refused)) {
-        if (slot != nullptr) admission.give_slot(*slot);
+        if (slot != nullptr) admission.return_slot(*slot);
         if (is_waiting_for_own_) {
             admission.leave(admission_waiter_);
         } else {

@@ -10,19 +10,22 @@ namespace blockd::server {
 
 namespace {
 
-const char* text_of(nbd::WireError error) {
-    switch (error) {
-        case nbd::WireError::io: return "the disk failed";
-        case nbd::WireError::no_space: return "the disk is full";
-        case nbd::WireError::not_supported: return "the disk cannot do that fast";
-        case nbd::WireError::none:
-        case nbd::WireError::not_permitted:
-        case nbd::WireError::no_memory:
-        case nbd::WireError::invalid:
-        case nbd::WireError::overflow:
-        case nbd::WireError::shutting_down: break;
+struct DiskAnswer {
+    nbd::WireError error;
+    const char* text;
+};
+
+// Whatever the system says of the disk, it is not the client's fault. ENOTSUP is the protocol's
+// answer to FAST_ZERO alone.
+DiskAnswer answer_of(ErrorCode code, const nbd::Request& request) {
+    const bool is_fast_zero = (request.flags & nbd::command_flag::fast_zero) != 0;
+    if (code == ErrorCode::not_supported && is_fast_zero) {
+        return {.error = nbd::WireError::not_supported, .text = "zeroing would not be fast"};
     }
-    return "the request failed";
+    if (code == ErrorCode::no_space) {
+        return {.error = nbd::WireError::no_space, .text = "the disk is full"};
+    }
+    return {.error = nbd::WireError::io, .text = "the disk failed"};
 }
 
 }  // namespace
@@ -30,20 +33,18 @@ const char* text_of(nbd::WireError error) {
 void RequestSlot::disk_done(Result<Ok> result) { connection->disk_done(*this, result); }
 
 void Connection::disk_done(RequestSlot& slot, Result<Ok> result) {
-    if (!result) log_disk_error(slot, result.error());
+    DiskAnswer answer = {.error = nbd::WireError::none, .text = ""};
+    if (!result) {
+        answer = answer_of(result.error().code, slot.request);
+        if (answer.error != nbd::WireError::not_supported) log_disk_error(slot, result.error());
+    }
     if (state_ == State::closing) {
         release(slot);
         return close_if_idle();
     }
-    if (result) {
-        write_success_reply(slot, reply_format_);
-        return reply(slot);
-    }
-    nbd::WireError error = nbd::wire_error_of(result.error().code);
-    // The protocol knows ENOTSUP as the answer to FAST_ZERO alone.
-    const bool is_fast_zero = (slot.request.flags & nbd::command_flag::fast_zero) != 0;
-    if (error == nbd::WireError::not_supported && !is_fast_zero) error = nbd::WireError::io;
-    refuse(slot, error, text_of(error));
+    if (!result) return refuse(slot, answer.error, answer.text);
+    write_success_reply(slot, reply_format_);
+    reply(slot);
 }
 
 void Connection::refuse(RequestSlot& slot, nbd::WireError error, const char* text) {
@@ -53,6 +54,10 @@ void Connection::refuse(RequestSlot& slot, nbd::WireError error, const char* tex
 
 // The reply waits for the end of the turn, so that all that are ready by then go out together.
 void Connection::reply(RequestSlot& slot) {
+    if (is_deaf_) {
+        release(slot);
+        return finish_if_drained();
+    }
     replies_.push(slot);
     if (!send_completion_.is_idle() || !send_tick_completion_.is_idle()) return;
     context_.loop.next_tick(send_tick_completion_, io::bind<&Connection::send_tick>(this));
@@ -71,7 +76,7 @@ void Connection::send() {
                                   .size = output.size()};
     } else {
         count = replies_.fill(send_vectors_);
-        set_deadline(context_.limits.send_timeout_ns);
+        if (deadline_ns_ == 0) set_deadline(deadline_ns_, context_.limits.transfer_timeout_ns);
     }
     ASSERT(count > 0);
     context_.loop.send(send_completion_,
@@ -81,17 +86,28 @@ void Connection::send() {
 
 void Connection::send_done(Result<uint32_t> result) {
     if (state_ == State::closing) return close_if_idle();
-    if (!result) return hung_up();
+    if (!result) return state_ == State::serving ? turn_deaf() : hung_up();
     if (state_ == State::negotiating) {
         handshake_->consume_output(*result);
         return negotiate();
     }
     RequestList sent;
     replies_.consume(*result, sent);
+    if (!sent.is_empty()) deadline_ns_ = 0;  // The next reply has its own time.
     release_all(sent);
     if (!replies_.is_empty()) return send();
     deadline_ns_ = 0;
     finish_if_drained();
+}
+
+// Nobody takes replies any more, but requests may still lie in the socket: a client that hung up
+// right after its writes has sent them all the same. They are done, up to the end of the stream.
+void Connection::turn_deaf() {
+    is_deaf_ = true;
+    deadline_ns_ = 0;
+    RequestList dropped;
+    replies_.clear(dropped);
+    release_all(dropped);
 }
 
 void Connection::release_all(RequestList& slots) {
@@ -113,6 +129,12 @@ void Connection::release(RequestSlot& slot) {
 
 // A disk that fails, fails often: the first failure is logged, then every second, fourth, ...
 void Connection::log_disk_error(const RequestSlot& slot, Error error) {
+    if (export_->disk.has_failed() && !export_->is_failure_logged) {
+        export_->is_failure_logged = true;
+        context_.log.write(LogLevel::error,
+                           "a sync failed: the export is read-only until it is opened anew",
+                           {{"export", export_->name}});
+    }
     const uint64_t count = ++export_->failed_requests;
     if (!std::has_single_bit(count)) return;
     context_.log.write(LogLevel::error, "request failed",
@@ -122,12 +144,6 @@ void Connection::log_disk_error(const RequestSlot& slot, Error error) {
                         {"offset", slot.request.offset},
                         {"size_bytes", uint64_t(slot.request.size)},
                         {"failures", count}});
-    if (export_->disk.has_failed() && !export_->is_failure_logged) {
-        export_->is_failure_logged = true;
-        context_.log.write(LogLevel::error,
-                           "a sync failed: the export is read-only until it is opened anew",
-                           {{"export", export_->name}});
-    }
 }
 
 }  // namespace blockd::server

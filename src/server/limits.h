@@ -15,7 +15,7 @@ inline constexpr uint32_t chunk_size_max = 1u << 20;
 // What a connection receives into when no payload is expected.
 inline constexpr uint32_t receive_buffer_size = 16u << 10;
 
-// Pieces of one sendmsg, and bytes of one.
+// Pieces of one sendmsg.
 inline constexpr uint32_t send_vectors_max = 64;
 
 // Pieces of one recvmsg: a payload of maximum size that begins and ends inside a block, and the
@@ -41,7 +41,9 @@ struct Limits {
     uint32_t requests = 4096;                   // Of all connections together.
     uint64_t buffer_bytes = 256u << 20;         // Request memory of all connections together.
     uint64_t handshake_timeout_ns = 10'000'000'000;
-    uint64_t send_timeout_ns = 30'000'000'000;  // Replies that the client does not take.
+    // For a client to take one reply, or to send one write's payload, whole: a request's memory
+    // is never held for longer by a client that is slow or gone.
+    uint64_t transfer_timeout_ns = 60'000'000'000;
     uint64_t shutdown_grace_ns = 10'000'000'000;
 };
 

@@ -32,14 +32,16 @@ void Listener::accept_done(Result<io::Fd> result) {
     }
     if (is_stopping_) return close();
 
-    const ErrorCode code = result.error().code;
-    if (code != ErrorCode::too_many_files && code != ErrorCode::no_memory) return accept();
+    // A client that was gone before it was accepted is no reason to rest.
+    if (result.error().code == ErrorCode::connection_reset) return accept();
 
-    // The client stays in the backlog, where the kernel keeps reporting it: asking again at once
-    // would be a busy loop. The clients that are connected go on unharmed.
+    // No file descriptor or memory is left, as a rule. The client stays in the backlog, where the
+    // kernel keeps reporting it: asking again at once would be a busy loop. The clients that are
+    // connected go on unharmed.
     if (!is_pause_logged_) {
         is_pause_logged_ = true;
-        log_.write(LogLevel::warning, "accepting rests: no file descriptor or memory is left");
+        log_.write(LogLevel::warning, "accepting rests",
+                   {{"os_errno", uint64_t(result.error().os_errno)}});
     }
     loop_.timeout(pause_completion_, {.after_ns = accept_pause_ns},
                   io::bind<&Listener::pause_done>(this));

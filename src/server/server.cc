@@ -6,7 +6,7 @@
 
 namespace blockd::server {
 
-Server::Server(io::Loop& loop, Log& log, ServerOptions options)
+Server::Server(io::Loop& loop, Log& log, const ServerOptions& options)
     : loop_(loop),
       log_(log),
       limits_(options.limits),
@@ -85,8 +85,8 @@ void Server::stop(io::Callback<StopReport> done) {
     ASSERT(!is_stopping_);
     is_stopping_ = true;
     stopped_ = done;
-    loop_.timeout(grace_timer_, {.after_ns = limits_.shutdown_grace_ns},
-                  io::bind<&Server::grace_done>(this));
+    loop_.timeout(grace_timer_, {.after_ns = limits_.shutdown_grace_ns / 2},
+                  io::bind<&Server::clients_grace_done>(this));
     for (const auto& listener : listeners_) listener->stop();
     for (const auto& connection : connections_) connection->drain();
     if (listeners_.empty()) sync_next_export();
@@ -128,6 +128,17 @@ void Server::sync_done(Result<Ok> result) {
     }
     ++exports_synced_;
     sync_next_export();
+}
+
+// Half of the grace time is for clients. Who is not done by then is disconnected, so that the
+// other half is left for the syncs, on which those depend who never flush.
+void Server::clients_grace_done(Result<Ok> result) {
+    if (!result) return grace_done(result);
+    for (const auto& connection : connections_) {
+        connection->abort("it was not done when the grace time ended");
+    }
+    loop_.timeout(grace_timer_, {.after_ns = limits_.shutdown_grace_ns / 2},
+                  io::bind<&Server::grace_done>(this));
 }
 
 void Server::grace_done(Result<Ok> result) {

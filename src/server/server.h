@@ -42,7 +42,7 @@ struct StopReport {
 
 class Server {
   public:
-    Server(io::Loop& loop, Log& log, ServerOptions options);
+    Server(io::Loop& loop, Log& log, const ServerOptions& options);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -52,8 +52,9 @@ class Server {
     Result<io::Address> listen(const io::ListenOptions& options);
 
     // Stops accepting, lets negotiating clients go with ERR_SHUTDOWN, finishes what is in flight,
-    // syncs every export, closes every connection, and calls back. After
-    // limits.shutdown_grace_ns it calls back all the same, with what is unfinished still in
+    // closes every connection, syncs every export, and calls back. Half of
+    // limits.shutdown_grace_ns is for clients: who is not done by then is disconnected. After all
+    // of it, it calls back all the same, with what is unfinished still in
     // flight: then the process has to end without destroying the server or the loop.
     void stop(io::Callback<StopReport> done);
 
@@ -68,6 +69,7 @@ class Server {
     void connection_ended(Connection* connection);
     void sync_next_export();
     void sync_done(Result<Ok> result);
+    void clients_grace_done(Result<Ok> result);
     void grace_done(Result<Ok> result);
     void finish_stop();
     std::string client_name(io::Fd socket);

@@ -92,7 +92,7 @@ TEST_F(Hostile, Case81HangingUpOnUnsentRepliesFreesTheirBuffers) {
 
 class SlowClient : public DaemonTest {
   protected:
-    SlowClient() { config.limits = {"\"send_timeout\": \"1s\""}; }
+    SlowClient() { config.limits = {"\"transfer_timeout\": \"1s\""}; }
 };
 
 TEST_F(SlowClient, Case88ReaderThatTakesNothingIsCutOff) {
@@ -110,7 +110,9 @@ TEST_F(SlowClient, Case88ReaderThatTakesNothingIsCutOff) {
     })) << "the slow one is gone, while the other was served all the time";
 }
 
-TEST_F(SlowClient, Case88WriterOfOneByteAtATimeHoldsNobodyUp) {
+using SlowWriter = DaemonTest;
+
+TEST_F(SlowWriter, Case88WriterOfOneByteAtATimeHoldsNobodyUp) {
     WireClient slow = attach();
     WireClient other = attach();
     const std::string data = pattern(512, 5);
@@ -121,6 +123,27 @@ TEST_F(SlowClient, Case88WriterOfOneByteAtATimeHoldsNobodyUp) {
     }
     EXPECT_TRUE(slow.receive_answer().is_ok());
     EXPECT_TRUE(read_file(file("disk"), 0, 512) == data);
+}
+
+class SilentWriter : public DaemonTest {
+  protected:
+    SilentWriter() {
+        config.limits = {"\"transfer_timeout\": \"1s\"", "\"buffer_bytes\": \"64MiB\""};
+    }
+};
+
+// Two headers of 32 MiB own all request memory. Who needs none passes them; the others wait until
+// their time is over.
+TEST_F(SilentWriter, Case88WritersThatSendNoPayloadAreCutOff) {
+    std::vector<WireClient> silent;
+    for (int index = 0; index < 2; ++index) {
+        silent.push_back(attach());
+        silent.back().send_request({.command = wire::cmd_write, .size = 32 * 1048576});
+    }
+    WireClient client = attach();
+    EXPECT_TRUE(client.flush().is_ok());
+    EXPECT_TRUE(client.read(0, 4096).is_ok());
+    for (WireClient& each : silent) EXPECT_TRUE(each.ends());
 }
 
 }  // namespace

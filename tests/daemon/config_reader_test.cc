@@ -81,7 +81,7 @@ TEST(ConfigReader, EveryKeyArrivesInTheConfig) {
         "allow_list": false,
         "limits": {"connections": 10, "requests_per_connection": 11,
                    "bytes_per_connection": "40MiB", "requests": 12, "buffer_bytes": "80MiB",
-                   "handshake_timeout": "1s", "send_timeout": "2s", "shutdown_grace": "500ms"},
+                   "handshake_timeout": "1s", "transfer_timeout": "2s", "shutdown_grace": "500ms"},
         "io": {"backend": "kqueue", "disk_workers": 3},
         "log": {"level": "error", "file": "b.log", "format": "json"}})");
     EXPECT_EQ(texts(result.complaints), "");
@@ -113,7 +113,7 @@ TEST(ConfigReader, EveryKeyArrivesInTheConfig) {
     EXPECT_EQ(config.limits.requests, 12u);
     EXPECT_EQ(config.limits.buffer_bytes, 80u << 20);
     EXPECT_EQ(config.limits.handshake_timeout_ns, 1'000'000'000u);
-    EXPECT_EQ(config.limits.send_timeout_ns, 2'000'000'000u);
+    EXPECT_EQ(config.limits.transfer_timeout_ns, 2'000'000'000u);
     EXPECT_EQ(config.limits.shutdown_grace_ns, 500'000'000u);
     EXPECT_EQ(config.io.backend, BackendChoice::kqueue);
     EXPECT_EQ(config.io.disk_workers, 3u);

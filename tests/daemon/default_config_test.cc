@@ -59,7 +59,7 @@ TEST(DefaultConfig, SaysNothingButTheDefaultsOfLimitsIoAndLog) {
     EXPECT_EQ(written.limits.requests, defaults.requests);
     EXPECT_EQ(written.limits.buffer_bytes, defaults.buffer_bytes);
     EXPECT_EQ(written.limits.handshake_timeout_ns, defaults.handshake_timeout_ns);
-    EXPECT_EQ(written.limits.send_timeout_ns, defaults.send_timeout_ns);
+    EXPECT_EQ(written.limits.transfer_timeout_ns, defaults.transfer_timeout_ns);
     EXPECT_EQ(written.limits.shutdown_grace_ns, defaults.shutdown_grace_ns);
     EXPECT_EQ(written.io.disk_workers, io::BackendOptions().disk_workers);
     EXPECT_EQ(written.log.level, LogOptions().level);
@@ -84,7 +84,8 @@ TEST(ConfigSchema, HasTheCodesDefaultsAndBounds) {
     EXPECT_EQ(at(limits, "buffer_bytes/default").text, size_text(defaults.buffer_bytes));
     EXPECT_EQ(at(limits, "handshake_timeout/default").text,
               duration_text(defaults.handshake_timeout_ns));
-    EXPECT_EQ(at(limits, "send_timeout/default").text, duration_text(defaults.send_timeout_ns));
+    EXPECT_EQ(at(limits, "transfer_timeout/default").text,
+              duration_text(defaults.transfer_timeout_ns));
     EXPECT_EQ(at(limits, "shutdown_grace/default").text, duration_text(defaults.shutdown_grace_ns));
 
     const JsonValue& properties = at(schema, "properties");

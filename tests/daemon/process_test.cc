@@ -302,7 +302,7 @@ TEST_F(BlockdProcess, TheSecondSignalEndsTheGraceTime) {
     // Two kinds: two signals of one kind that wait to be taken are one.
     process.signal(SIGTERM);
     process.signal(SIGINT);
-    EXPECT_TRUE(process.wait_for_exit().has_value());
+    EXPECT_EQ(process.wait_for_exit(), exit_code::unclean);
     EXPECT_THAT(process.log(), HasSubstr("warning second signal: stopping at once"));
     EXPECT_THAT(process.log(), HasSubstr("stopped: "));
     EXPECT_FALSE(exists("b.sock"));

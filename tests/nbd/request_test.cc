@@ -236,15 +236,5 @@ TEST(CheckRequest, DisconnectIsNeverRefused) {
     EXPECT_FALSE(check_request(make(Command::disconnect, ~uint64_t(0), ~0u, 0xffff), nothing));
 }
 
-TEST(WireErrorOf, NamesTheErrorsThatTheSpecificationHas) {
-    EXPECT_EQ(wire_error_of(ErrorCode::disk), WireError::io);
-    EXPECT_EQ(wire_error_of(ErrorCode::no_space), WireError::no_space);
-    EXPECT_EQ(wire_error_of(ErrorCode::permission), WireError::not_permitted);
-    EXPECT_EQ(wire_error_of(ErrorCode::out_of_range), WireError::invalid);
-    EXPECT_EQ(wire_error_of(ErrorCode::not_supported), WireError::not_supported);
-    EXPECT_EQ(wire_error_of(ErrorCode::canceled), WireError::shutting_down);
-    EXPECT_EQ(wire_error_of(ErrorCode::os), WireError::io);
-}
-
 }  // namespace
 }  // namespace blockd::nbd

@@ -97,6 +97,36 @@ TEST_F(AdmissionTest, NewcomerDoesNotOvertakeTheLine) {
     newcomer.finish();
 }
 
+// Finds a slot, but never the memory that it needs beside it.
+class HungryClient {
+  public:
+    explicit HungryClient(Admission& admission) : admission_(admission) {
+        waiter_.retry = io::bind<&HungryClient::retry>(this);
+    }
+    void retry(Result<Ok>) {
+        ++tries;
+        RequestSlot* const slot = admission_.take_slot();
+        if (slot != nullptr) admission_.return_slot(*slot);
+        admission_.wait(waiter_);
+    }
+    void leave() { admission_.leave(waiter_); }
+    uint32_t tries = 0;
+
+  private:
+    Admission& admission_;
+    AdmissionWaiter waiter_;
+};
+
+TEST_F(AdmissionTest, WaiterIsAskedAgainOnceForEachSlotThatComesBack) {
+    HungryClient hungry(admission);
+    RequestSlot* const other = admission.take_slot();
+    hungry.retry(Ok{});
+    admission.give_slot(*other);
+    for (int turn = 0; turn < 100; ++turn) loop.tick();
+    EXPECT_EQ(hungry.tries, 2u) << "at first, and after the other one's slot came back";
+    hungry.leave();
+}
+
 TEST_F(AdmissionTest, LeavingTheLineLetsTheNextOneTry) {
     std::vector<Client*> order;
     Client first(admission, order);

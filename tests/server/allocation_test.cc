@@ -79,7 +79,7 @@ class ServerThread {
             SilentLog log;
             ServerOptions options;
             options.exports.push_back({.name = "disk", .file = file});
-            Server server(loop, log, std::move(options));
+            Server server(loop, log, options);
             const auto address = io::Address::unix_path(socket_path());
             ASSERT_TRUE(bool(server.listen({.address = *address})));
             is_ready_ = true;

@@ -34,11 +34,25 @@ TEST_F(DiskFault, Case85FullDiskIsNoSpace) {
     EXPECT_TRUE(client.write(0, pattern(4096, 2)).is_ok());
 }
 
-// ENOTSUP is the protocol's answer to FAST_ZERO and to nothing else.
-TEST_F(DiskFault, ReadThatTheSystemDoesNotSupportIsADiskError) {
+// Whatever the system says: ENOTSUP answers FAST_ZERO alone, and EINVAL and EPERM blame the client.
+TEST_F(DiskFault, WhateverTheSystemSaysIsADiskError) {
     WireClient client = attach();
-    backend().fail_next(OperationKind::read, -ENOTSUP);
-    EXPECT_EQ(client.read(0, 4096).error, wire::eio);
+    for (const int32_t failure : {-ENOTSUP, -EINVAL, -EACCES, -ENOMEM, -EBADF}) {
+        backend().fail_next(OperationKind::read, failure);
+        EXPECT_EQ(client.read(0, 4096).error, wire::eio) << failure;
+    }
+}
+
+TEST_F(DiskFault, FailedSyncIsLoggedAfterAnyNumberOfOtherFailures) {
+    WireClient client = attach();
+    for (int failures = 0; failures < 2; ++failures) {
+        backend().fail_next(OperationKind::read, -EIO);
+        EXPECT_EQ(client.read(0, 4096).error, wire::eio);
+    }
+    backend().fail_next(OperationKind::sync, -EIO);
+    EXPECT_EQ(client.flush().error, wire::eio);
+    EXPECT_EQ(client.flush().error, wire::eio);
+    EXPECT_EQ(logged_count("a sync failed: the export is read-only until it is opened anew"), 1u);
 }
 
 TEST_F(DiskFault, Case85FailedSyncIsNeverForgotten) {

@@ -55,7 +55,7 @@ class Stop : public ::testing::Test {
         ServerOptions options;
         options.limits.shutdown_grace_ns = grace_ns;
         options.exports.push_back({.name = "disk", .file = file_});
-        server.emplace(*loop, log_, std::move(options));
+        server.emplace(*loop, log_, options);
         const auto address = io::Address::unix_path(directory_.file("socket"));
         ASSERT_TRUE(bool(server->listen({.address = *address})));
     }

@@ -172,7 +172,8 @@ void HeldBackend::record(const io::Completion& completion) {
          ++durable_change_count_) {
         const Change& change = changes_[durable_change_count_];
         if (change.offset >= durable_.size()) continue;
-        const size_t size = std::min(change.bytes.size(), durable_.size() - change.offset);
+        const size_t size =
+            std::min<uint64_t>(change.bytes.size(), durable_.size() - change.offset);
         durable_.replace(change.offset, size, change.bytes, 0, size);
     }
     running_syncs_.erase(running);

@@ -11,11 +11,6 @@ namespace {
 constexpr uint64_t turn_ns = 5'000'000;
 constexpr uint64_t quiet_offset = 4 * mebibyte - 4096;  // Where tests neither write nor hold.
 
-class SilentLog final : public server::Log {
-  public:
-    void write(server::LogLevel, std::string_view, std::span<const server::LogField>) override {}
-};
-
 }  // namespace
 
 void HeldServerTest::SetUp() {
@@ -59,12 +54,11 @@ void HeldServerTest::run() {
     ASSERT_TRUE(std::holds_alternative<io::DataFile>(opened));
     auto& file = std::get<io::DataFile>(opened);
     {
-        SilentLog log;
         server::ServerOptions options;
         options.exports.resize(1);
         options.exports[0].name = "disk";
         options.exports[0].file = file;
-        server::Server server(loop, log, std::move(options));
+        server::Server server(loop, log_, options);
         serve(loop, server);
     }
     io::close_data_file(file);

@@ -6,10 +6,14 @@
 
 #include <blockd/io/loop.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "server/server.h"
 #include "support/daemon_process.h"
@@ -18,6 +22,24 @@
 #include "support/wire_client.h"
 
 namespace blockd::support {
+
+// Remembers the messages; read by other threads, too.
+class RecordingLog final : public server::Log {
+  public:
+    void write(server::LogLevel, std::string_view message,
+               std::span<const server::LogField>) override {
+        const std::lock_guard lock(mutex_);
+        messages_.emplace_back(message);
+    }
+    size_t count(std::string_view message) const {
+        const std::lock_guard lock(mutex_);
+        return static_cast<size_t>(std::ranges::count(messages_, message));
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::vector<std::string> messages_;
+};
 
 class HeldServerTest : public ::testing::Test {
   protected:
@@ -29,6 +51,7 @@ class HeldServerTest : public ::testing::Test {
     WireClient attach() const;
     std::string disk_path() const { return directory_.file("disk.img"); }
     HeldBackend& backend() { return *backend_; }
+    size_t logged_count(std::string_view message) const { return log_.count(message); }
 
     // Operations of this kind are held, and this many are waiting.
     bool holds(io::OperationKind kind, uint32_t count) {
@@ -46,6 +69,7 @@ class HeldServerTest : public ::testing::Test {
     void stop_done(server::StopReport report);
 
     TemporaryDirectory directory_;
+    RecordingLog log_;
     HeldBackend* backend_ = nullptr;
     std::thread thread_;
     std::atomic<bool> is_ready_ = false;

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <climits>
 
-#include "blockd/assert.h"
+#include <blockd/assert.h>
 
 namespace blockd::kqueue_emulation {
 namespace {

@@ -8,7 +8,7 @@
 #include <climits>
 #include <ctime>
 
-#include "blockd/assert.h"
+#include <blockd/assert.h>
 #include "io/kqueue_emulation/event_queue.h"
 
 namespace blockd::kqueue_emulation {

@@ -1,5 +1,5 @@
-// What a round trip through kevent() costs beside epoll itself: one byte is sent over a socket pair,
-// waited for and received, so the difference between two rows is the emulation's own.
+// What a round trip through kevent() costs beside epoll itself: one byte is sent over a socket
+// pair, waited for and received, so the difference between two rows is the emulation's own.
 #include <benchmark/benchmark.h>
 #include <sys/epoll.h>
 #include <sys/event.h>
