@@ -7,14 +7,14 @@
 //
 // - The target has at least the source's size; the source's bytes then stand at its front.
 // - Holes come from the source's extents; what it calls data is searched for zeros as well, since
-//   some servers call everything data, and so does blockd on macOS. Zeros are zeroed on the target, or left alone where it reads as zeros already.
+//   some servers call everything data, and so does blockd on macOS. Zeros are zeroed on the target,
+//   or left alone where it reads as zeros already.
 // - The first failure ends it: nothing new is started, what is in flight is waited for.
 // - Memory is bounded: requests x request_size, allocated once.
 #pragma once
 
 #include <blockd/intrusive_list.h>
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <vector>

@@ -83,6 +83,9 @@ class Endpoint {
     virtual Result<Ok> close() = 0;
 
   protected:
+    EndpointInfo& own_info() { return info_; }
+
+  private:
     EndpointInfo info_;
 };
 

@@ -23,9 +23,9 @@ std::string system_words(const char* action, const std::string& path) {
 }  // namespace
 
 FileEndpoint::FileEndpoint(io::Loop& loop, const std::string& path) : loop_(loop) {
-    info_.name = path;
-    info_.request_size_max = file_request_size_max;
-    info_.can_report_extents = true;
+    own_info().name = path;
+    own_info().request_size_max = file_request_size_max;
+    own_info().can_report_extents = true;
 }
 
 FileEndpoint::~FileEndpoint() {
@@ -58,17 +58,17 @@ FileEndpoint::Opened FileEndpoint::open_target(io::Loop& loop, const std::string
 
 std::string FileEndpoint::open(int flags) {
     constexpr mode_t mode = 0666;  // The umask takes away what the user does not want.
-    const int fd = ::open(info_.name.c_str(), flags | O_CLOEXEC, mode);
-    if (fd < 0) return system_words("open", info_.name);
+    const int fd = ::open(info().name.c_str(), flags | O_CLOEXEC, mode);
+    if (fd < 0) return system_words("open", info().name);
     fd_ = io::Fd(fd);
     return {};
 }
 
 std::string FileEndpoint::inspect() {
     struct stat status {};
-    if (fstat(int(fd_), &status) != 0) return system_words("inspect", info_.name);
+    if (fstat(int(fd_), &status) != 0) return system_words("inspect", info().name);
     if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
-        return info_.name + " is neither a file nor a block device";
+        return info().name + " is neither a file nor a block device";
     }
     is_block_device_ = S_ISBLK(status.st_mode);
     device_ = uint64_t(status.st_dev);
@@ -76,22 +76,22 @@ std::string FileEndpoint::inspect() {
 
     // A block device's st_size is 0; its end can be sought.
     const off_t end = lseek(int(fd_), 0, SEEK_END);
-    if (end < 0) return system_words("find the size of", info_.name);
-    info_.size = uint64_t(end);
+    if (end < 0) return system_words("find the size of", info().name);
+    own_info().size = uint64_t(end);
     return {};
 }
 
 // To nothing first, so that every byte of the new length is a hole.
 std::string FileEndpoint::resize(uint64_t size) {
     if (is_block_device_) {
-        info_.can_report_extents = false;
+        own_info().can_report_extents = false;
         return {};
     }
     if (ftruncate(int(fd_), 0) != 0 || ftruncate(int(fd_), off_t(size)) != 0) {
-        return system_words(("give " + format_size(size) + " to").c_str(), info_.name);
+        return system_words(("give " + format_size(size) + " to").c_str(), info().name);
     }
-    info_.size = size;
-    info_.reads_as_zeros = true;
+    own_info().size = size;
+    own_info().reads_as_zeros = true;
     drain_ = std::make_unique<PageCacheDrain>(fd_);
     return {};
 }

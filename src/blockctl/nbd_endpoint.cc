@@ -14,14 +14,14 @@ namespace flag = nbd::transmission_flag;
 NbdEndpoint::NbdEndpoint(io::Loop& loop, const client::Uri& uri, const Options& options)
     : loop_(loop), uri_(uri), options_(options) {
     ASSERT(options.connections > 0);
-    info_.name = options.name;
-    info_.is_server = true;
+    own_info().name = options.name;
+    own_info().is_server = true;
 }
 
 std::string NbdEndpoint::open() {
     const Result<std::vector<io::Address>> addresses = addresses_of(uri_);
     if (!addresses) {
-        return "cannot connect to " + info_.name + ": " + words_of(addresses.error());
+        return "cannot connect to " + info().name + ": " + words_of(addresses.error());
     }
     const client::Client::ConnectOptions connect_options = {
         .addresses = *addresses,
@@ -35,7 +35,7 @@ std::string NbdEndpoint::open() {
     adopt_export_info();
     complaint = connect_others(connect_options);
     if (!complaint.empty()) static_cast<void>(bool(close()));
-    info_.connections = uint32_t(clients_.size());
+    own_info().connections = uint32_t(clients_.size());
     return complaint;
 }
 
@@ -55,8 +55,8 @@ std::string NbdEndpoint::connect_others(const client::Client::ConnectOptions& op
     while (clients_.size() < options_.connections) {
         std::string complaint = connect_first(options);
         if (!complaint.empty()) return complaint;
-        if (clients_.back()->info().size != info_.size) {
-            return info_.name + " changed its size between two connections";
+        if (clients_.back()->info().size != info().size) {
+            return info().name + " changed its size between two connections";
         }
     }
     return {};
@@ -64,17 +64,17 @@ std::string NbdEndpoint::connect_others(const client::Client::ConnectOptions& op
 
 std::string NbdEndpoint::connect_failure(const client::Client& client, const Error& error) const {
     const std::string& said = client.failure_text();
-    return "cannot connect to " + info_.name + ": " + (said.empty() ? words_of(error) : said);
+    return "cannot connect to " + info().name + ": " + (said.empty() ? words_of(error) : said);
 }
 
 void NbdEndpoint::adopt_export_info() {
     const client::ExportInfo& server = export_info();
-    info_.size = server.size;
-    info_.alignment = std::bit_ceil(std::max(server.block_size_minimum, 1u));
-    info_.request_size_max = std::min(server.block_size_maximum, nbd::payload_size_max);
-    info_.is_read_only = (server.flags & flag::read_only) != 0;
-    info_.can_zero = (server.flags & flag::send_write_zeroes) != 0;
-    info_.can_report_extents = server.has_base_allocation;
+    own_info().size = server.size;
+    own_info().alignment = std::bit_ceil(std::max(server.block_size_minimum, 1u));
+    own_info().request_size_max = std::min(server.block_size_maximum, nbd::payload_size_max);
+    own_info().is_read_only = (server.flags & flag::read_only) != 0;
+    own_info().can_zero = (server.flags & flag::send_write_zeroes) != 0;
+    own_info().can_report_extents = server.has_base_allocation;
 }
 
 // Requests go round: pieces are alike, so connections fill alike.
@@ -97,7 +97,7 @@ void NbdEndpoint::write(EndpointRequest& request, std::span<const std::byte> buf
 
 void NbdEndpoint::zero(EndpointRequest& request, uint64_t offset, uint64_t size,
                        io::Callback<Result<Ok>> done) {
-    ASSERT(info_.can_zero);
+    ASSERT(info().can_zero);
     choose(request).write_zeroes(request.transfer, {.offset = offset, .size = size}, done);
 }
 
@@ -111,7 +111,7 @@ void NbdEndpoint::flush(EndpointRequest& request, io::Callback<Result<Ok>> done)
 
 void NbdEndpoint::extents(EndpointRequest& request, std::span<io::Extent> extents, uint64_t offset,
                           uint64_t size, io::Callback<Result<uint32_t>> done) {
-    ASSERT(info_.can_report_extents);
+    ASSERT(info().can_report_extents);
     ASSERT(!extents_done_);
     extents_ = extents;
     extents_done_ = done;

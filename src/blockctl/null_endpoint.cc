@@ -5,14 +5,14 @@
 namespace blockd::blockctl {
 
 NullEndpoint::NullEndpoint(io::Loop& loop, uint64_t size) : loop_(loop) {
-    info_ = {.name = "null:",
-             .size = size,
-             .alignment = 1,
-             .request_size_max = nbd::payload_size_max,
-             .is_server = false,
-             .reads_as_zeros = true,
-             .can_zero = false,
-             .can_report_extents = false};
+    own_info() = {.name = "null:",
+                  .size = size,
+                  .alignment = 1,
+                  .request_size_max = nbd::payload_size_max,
+                  .is_server = false,
+                  .reads_as_zeros = true,
+                  .can_zero = false,
+                  .can_report_extents = false};
 }
 
 void NullEndpoint::write(EndpointRequest& request, std::span<const std::byte> /*buffer*/,

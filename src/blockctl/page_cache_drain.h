@@ -2,8 +2,8 @@
 // to the disk at once, and dropped from memory once they are there.
 //
 // Worth it twice: what other programs had cached stays, and the pages of the first megabytes serve
-// the next ones again. A copy of 2 GiB into a file on ext4, in a virtual machine, went from 2.1 s to
-// 1.6 s, and from 5 s where the machine had not touched the memory before.
+// the next ones again. A copy of 2 GiB into a file on ext4, in a virtual machine, went from 2.1 s
+// to 1.6 s, and from 5 s where the machine had not touched the memory before.
 //
 // It is only advice: a range that fails here is written back later, and the copy's final sync
 // reports what cannot be. Chosen by meson: page_cache_drain_linux.cc (a thread that waits for the

@@ -7,20 +7,20 @@ namespace blockd::blockctl {
 
 MemoryEndpoint::MemoryEndpoint(std::string name, uint64_t size, std::mt19937& random)
     : bytes(size), holes(size), random_(random) {
-    info_ = {.name = std::move(name),
-             .size = size,
-             .alignment = 1,
-             .request_size_max = 32u << 20,
-             .is_server = true,
-             .is_read_only = false,
-             .reads_as_zeros = false,
-             .can_zero = true,
-             .can_report_extents = true};
+    own_info() = {.name = std::move(name),
+                  .size = size,
+                  .alignment = 1,
+                  .request_size_max = 32u << 20,
+                  .is_server = true,
+                  .is_read_only = false,
+                  .reads_as_zeros = false,
+                  .can_zero = true,
+                  .can_report_extents = true};
 }
 
 void MemoryEndpoint::read(EndpointRequest& /*request*/, std::span<std::byte> buffer,
                           uint64_t offset, io::Callback<Result<Ok>> done) {
-    ASSERT(buffer.size() <= info_.request_size_max);
+    ASSERT(buffer.size() <= info().request_size_max);
     add({.kind = Fault::Kind::read,
          .offset = offset,
          .size = buffer.size(),
@@ -30,7 +30,7 @@ void MemoryEndpoint::read(EndpointRequest& /*request*/, std::span<std::byte> buf
 
 void MemoryEndpoint::write(EndpointRequest& /*request*/, std::span<const std::byte> buffer,
                            uint64_t offset, io::Callback<Result<Ok>> done) {
-    ASSERT(buffer.size() <= info_.request_size_max);
+    ASSERT(buffer.size() <= info().request_size_max);
     add({.kind = Fault::Kind::write,
          .offset = offset,
          .size = buffer.size(),
@@ -40,7 +40,7 @@ void MemoryEndpoint::write(EndpointRequest& /*request*/, std::span<const std::by
 
 void MemoryEndpoint::zero(EndpointRequest& /*request*/, uint64_t offset, uint64_t size,
                           io::Callback<Result<Ok>> done) {
-    ASSERT(info_.can_zero);
+    ASSERT(info().can_zero);
     add({.kind = Fault::Kind::zero, .offset = offset, .size = size, .done = done});
 }
 
@@ -50,7 +50,7 @@ void MemoryEndpoint::flush(EndpointRequest& /*request*/, io::Callback<Result<Ok>
 
 void MemoryEndpoint::extents(EndpointRequest& /*request*/, std::span<io::Extent> extents,
                              uint64_t offset, uint64_t size, io::Callback<Result<uint32_t>> done) {
-    ASSERT(info_.can_report_extents);
+    ASSERT(info().can_report_extents);
     add({.kind = Fault::Kind::extents,
          .offset = offset,
          .size = size,
@@ -70,9 +70,9 @@ void MemoryEndpoint::add(const Pending& pending) {
 }
 
 void MemoryEndpoint::check_range(uint64_t offset, uint64_t size) const {
-    ASSERT(offset + size <= info_.size);
-    ASSERT(offset % info_.alignment == 0);
-    ASSERT(size % info_.alignment == 0 || offset + size == info_.size);
+    ASSERT(offset + size <= info().size);
+    ASSERT(offset % info().alignment == 0);
+    ASSERT(size % info().alignment == 0 || offset + size == info().size);
 }
 
 bool MemoryEndpoint::step() {
@@ -126,7 +126,7 @@ uint32_t MemoryEndpoint::fill_extents(const Pending& pending) {
     uint64_t at = pending.offset;
     while (count < count_max && at < pending.offset + pending.size) {
         uint64_t end = at + 1;
-        while (end < info_.size && holes[end] == holes[at] && random_() % 5000 != 0) ++end;
+        while (end < info().size && holes[end] == holes[at] && random_() % 5000 != 0) ++end;
         pending.extents[count] = {.size = end - at, .is_hole = holes[at]};
         ++count;
         at = end;

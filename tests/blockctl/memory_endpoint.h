@@ -22,7 +22,7 @@ class MemoryEndpoint final : public Endpoint {
 
     MemoryEndpoint(std::string name, uint64_t size, std::mt19937& random);
 
-    EndpointInfo& settings() { return info_; }
+    EndpointInfo& settings() { return own_info(); }
 
     std::vector<std::byte> bytes;
     std::vector<bool> holes;  // What extents() tells, byte by byte.
