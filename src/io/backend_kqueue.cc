@@ -129,8 +129,9 @@ void KqueueBackend::begin_close(Completion& completion, CompletionList& complete
     ASSERT(slot.reader == nullptr && slot.writer == nullptr);
     const bool is_file = slot.is_file;
     slot = {.generation = slot.generation + 1};
-    if (is_file) return disk_operations_.push_back(completion);
+    // Also of a file: the number may have been a file's before, closed without this backend.
     forget_in_kernel_queues(static_cast<int32_t>(fd));
+    if (is_file) return disk_operations_.push_back(completion);
     // close(2): the fd is gone even after EINTR; a second try might close somebody else's.
     completion.result = ::close(static_cast<int>(fd)) == 0 || errno == EINTR ? 0 : -errno;
     completed.push_back(completion);
@@ -170,7 +171,8 @@ void KqueueBackend::wait_for_readiness(Completion& completion, CompletionList& c
 
 // The flags of a registered event never change: a kqueue would ignore the new ones.
 void KqueueBackend::push_change(const Operation& operation, CompletionList& completed) {
-    if (change_count_ == changes_.size()) exchange(completed, 0);
+    // Hints that were wrong may fill it again at once.
+    while (change_count_ == changes_.size()) exchange(completed, 0);
     ASSERT(change_count_ < changes_.size());
     struct kevent& change = changes_[change_count_++];
     change = {};

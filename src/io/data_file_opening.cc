@@ -49,10 +49,11 @@ const char* name_of(FileKind kind) {
 
 std::string system_says(int64_t result) { return os_error_text(static_cast<int32_t>(-result)); }
 
-int64_t lock_patiently(Fd file, LockKind kind) {
+int64_t lock_patiently(Fd file, LockKind kind, bool& has_waited) {
     for (int attempt = 1;; ++attempt) {
         const int64_t result = lock_file(file, kind);
         if (result != -EWOULDBLOCK || attempt == lock_attempts_max) {
+            has_waited = attempt > 1;
             return result;
         }
         std::this_thread::sleep_for(lock_retry_wait);
@@ -157,7 +158,8 @@ bool DataFileOpening::lock() {
         return true;
     }
     const LockKind kind = file_.is_read_only ? LockKind::shared : LockKind::exclusive;
-    const int64_t result = lock_patiently(file_.fd, kind);
+    bool has_waited = false;
+    const int64_t result = lock_patiently(file_.fd, kind, has_waited);
     if (result == -EWOULDBLOCK) {
         fail(ErrorCode::busy,
              "another process, or another export of this one, owns it; only one may write to it");
@@ -169,7 +171,19 @@ bool DataFileOpening::lock() {
                            "it cannot be locked (" + system_says(result) +
                                "); its file system must support flock");
     }
+    if (has_waited && !is_still_named()) {
+        return fail(ErrorCode::busy, "it was replaced while its former owner ended; start again");
+    }
     return true;
+}
+
+// Its former owner may have removed or replaced it: what is written to a file without a name is
+// gone with its last close.
+bool DataFileOpening::is_still_named() const {
+    FileFacts held;
+    FileFacts named;
+    return facts_of_file(file_.fd, held) >= 0 && facts_of_path(options_.path, named) >= 0 &&
+           held.device == named.device && held.inode == named.inode;
 }
 
 bool DataFileOpening::allocate() {

@@ -27,6 +27,7 @@ class DataFileOpening {
     bool check_kind();
     bool open();
     bool lock();
+    bool is_still_named() const;
     bool allocate();
     bool check_size();
     bool choose_caching();

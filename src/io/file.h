@@ -21,6 +21,8 @@ enum class FileKind : uint8_t { regular, directory, block_device, other };
 struct FileFacts {
     FileKind kind = FileKind::other;
     uint64_t size = 0;
+    uint64_t device = 0;  // With the inode: which file it is.
+    uint64_t inode = 0;
 };
 
 enum class FileAccess : uint8_t {

@@ -79,14 +79,19 @@ int64_t seek(Fd file, uint64_t position, int whence, uint64_t end) {
     return std::min(result, static_cast<int64_t>(end));
 }
 
+// What only root may use is root's to use.
+uint64_t usable_blocks(const struct statvfs& status) {
+    return geteuid() == 0 ? status.f_bfree : status.f_bavail;
+}
+
 }  // namespace
 
 int64_t preallocate_file(Fd file, uint64_t size) {
     // ext4 takes every free block before it notices that they do not suffice, which would fail
     // everybody else's writes for a while.
     struct statvfs status = {};
-    if (fstatvfs(number(file), &status) == 0 && status.f_blocks != 0 &&
-        size > status.f_bfree * status.f_frsize) {
+    const bool is_known = fstatvfs(number(file), &status) == 0 && status.f_blocks != 0;
+    if (is_known && size > usable_blocks(status) * status.f_frsize) {
         return -ENOSPC;
     }
     return allocate(file, 0, 0, size);
@@ -98,9 +103,7 @@ int64_t free_space(Fd file) {
     if (result < 0) {
         return result;
     }
-    // What only root may use is root's to use.
-    const uint64_t blocks = geteuid() == 0 ? status.f_bfree : status.f_bavail;
-    return static_cast<int64_t>(blocks * status.f_frsize);
+    return static_cast<int64_t>(usable_blocks(status) * status.f_frsize);
 }
 
 DirectIo start_direct_io(Fd file, uint64_t size) {

@@ -26,7 +26,10 @@ FileKind kind_of(mode_t mode) {
 }
 
 FileFacts facts_of(const struct stat& status) {
-    return {.kind = kind_of(status.st_mode), .size = static_cast<uint64_t>(status.st_size)};
+    return {.kind = kind_of(status.st_mode),
+            .size = static_cast<uint64_t>(status.st_size),
+            .device = static_cast<uint64_t>(status.st_dev),
+            .inode = static_cast<uint64_t>(status.st_ino)};
 }
 
 int flags_of(FileAccess access) {

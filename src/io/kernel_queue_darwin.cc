@@ -3,6 +3,8 @@
 // a file drops its events (xnu bsd/kern/kern_event.c, knote_fdclose).
 #include "io/kernel_queue.h"
 
+#include <blockd/assert.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -15,8 +17,8 @@
 namespace blockd::io {
 namespace {
 
-// kevent64 has wider structs of its own. A poll moves them through the stack, this many at a time:
-// the changes that do not fit are left to a second call.
+// kevent64 has wider structs of its own, which move through the stack: no more at a time than the
+// backend's own arrays hold.
 constexpr size_t batch_size_max = 256;
 using Batch = std::array<kevent64_s, batch_size_max>;
 
@@ -39,34 +41,22 @@ struct kevent narrow(const kevent64_s& event) {
             .udata = reinterpret_cast<void*>(event.udata)};
 }
 
-int32_t poll_batch(int32_t queue, const KernelQueueWait& wait) {
+// A queue serves kevent() or kevent64(), whichever touched it first: the other fails with EINVAL
+// for ever (xnu bsd/kern/kern_event.c, kevent_get_kqfile). So this one is for sleeping too.
+int32_t call_batch(int32_t queue, const KernelQueueWait& wait) {
     Batch changes;
     Batch events;
     std::transform(wait.changes, wait.changes + wait.change_count, changes.begin(), widen);
     const size_t event_count_max = std::min(wait.event_count_max, batch_size_max);
-    const int count =
-        ::kevent64(queue, changes.data(), static_cast<int>(wait.change_count), events.data(),
-                   static_cast<int>(event_count_max), KEVENT_FLAG_IMMEDIATE, nullptr);
+    const timespec timeout = {.tv_sec = static_cast<time_t>(wait.wait_ns / 1'000'000'000),
+                              .tv_nsec = static_cast<long>(wait.wait_ns % 1'000'000'000)};
+    const bool is_poll = wait.wait_ns == 0;
+    const int count = ::kevent64(queue, changes.data(), static_cast<int>(wait.change_count),
+                                 events.data(), static_cast<int>(event_count_max),
+                                 is_poll ? KEVENT_FLAG_IMMEDIATE : 0, is_poll ? nullptr : &timeout);
     if (count < 0) return -errno;
     std::transform(events.begin(), events.begin() + count, wait.events, narrow);
     return count;
-}
-
-int32_t poll_without_sleep(int32_t queue, const KernelQueueWait& wait) {
-    KernelQueueWait rest = wait;
-    int32_t event_count = 0;
-    do {
-        KernelQueueWait batch = rest;
-        batch.change_count = std::min(rest.change_count, batch_size_max);
-        const int32_t count = poll_batch(queue, batch);
-        if (count < 0) return event_count > 0 ? event_count : count;
-        event_count += count;
-        rest.changes += batch.change_count;
-        rest.change_count -= batch.change_count;
-        rest.events += count;
-        rest.event_count_max -= static_cast<size_t>(count);
-    } while (rest.change_count > 0);
-    return event_count;
 }
 
 }  // namespace
@@ -83,12 +73,8 @@ void close_kernel_queue(int32_t queue) { ::close(queue); }
 void forget_in_kernel_queues(int32_t) {}
 
 int32_t wait_in_kernel_queue(int32_t queue, const KernelQueueWait& wait) {
-    if (wait.wait_ns == 0) return poll_without_sleep(queue, wait);
-    const timespec timeout = {.tv_sec = static_cast<time_t>(wait.wait_ns / 1'000'000'000),
-                              .tv_nsec = static_cast<long>(wait.wait_ns % 1'000'000'000)};
-    const int count = ::kevent(queue, wait.changes, static_cast<int>(wait.change_count),
-                               wait.events, static_cast<int>(wait.event_count_max), &timeout);
-    return count < 0 ? -errno : count;
+    ASSERT(wait.change_count <= batch_size_max);
+    return call_batch(queue, wait);
 }
 
 }  // namespace blockd::io

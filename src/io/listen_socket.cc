@@ -4,8 +4,10 @@
 #include "io/socket.h"
 
 #include <cerrno>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,6 +42,28 @@ bool is_stale(const Address& address) {
     return is_refused;
 }
 
+// Of the folder that a unix path lies in, for as long as a listener is made there: of two servers
+// that start at once, the second finds the first one listening, not between bind and listen, where
+// it would take its path for a dead one's. A folder that cannot be opened is not locked.
+class FolderLock {
+  public:
+    explicit FolderLock(const std::string& path) {
+        const size_t slash = path.rfind('/');
+        std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+        folder_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        while (folder_ >= 0 && ::flock(folder_, LOCK_EX) != 0 && errno == EINTR) {
+        }
+    }
+    FolderLock(const FolderLock&) = delete;
+    FolderLock& operator=(const FolderLock&) = delete;
+    ~FolderLock() {
+        if (folder_ >= 0) ::close(folder_);
+    }
+
+  private:
+    int folder_;
+};
+
 void set_tcp_options(Fd socket, AddressFamily family) {
     const int on = 1;
     // A restarted server takes its port back while old connections are in TIME_WAIT.
@@ -61,6 +85,7 @@ Result<Fd> listen_on_tcp(Fd socket, const ListenOptions& options) {
 
 Result<Fd> listen_on_path(Fd socket, const ListenOptions& options) {
     const std::string path = options.address.path();
+    const FolderLock lock(path);
     int os_errno = bind_to(socket, options.address);
     if (os_errno == EADDRINUSE && is_stale(options.address)) {
         ::unlink(path.c_str());

@@ -214,7 +214,8 @@ void Loop::flush_events() {
         }
         Completion& listener = *std::exchange(triggered.listener_, nullptr);
         // From here on it may be triggered, and enter the list, again.
-        triggered.is_triggered_.store(false, std::memory_order_release);
+        // An exchange, not a store: it must see what a trigger that coalesced had written before.
+        triggered.is_triggered_.exchange(false, std::memory_order_acq_rel);
         complete(listener, 0);
     }
 }

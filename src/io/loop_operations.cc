@@ -300,7 +300,7 @@ void Loop::event_listen(Event& event, Completion& completion, Callback<Result<Ok
     start(completion, {.kind = OperationKind::event}, done);
     if (event.is_kept_) {
         event.is_kept_ = false;
-        event.is_triggered_.store(false, std::memory_order_release);
+        event.is_triggered_.exchange(false, std::memory_order_acq_rel);  // See flush_events().
         return complete(completion, 0);
     }
     completion.state = Completion::State::waiting;

@@ -5,6 +5,7 @@
 
 #include <blockd/assert.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <netinet/in.h>
@@ -74,7 +75,8 @@ Result<Address> name_of(Fd socket, NameFunction function, const char* during) {
     if (function(number(socket), reinterpret_cast<struct sockaddr*>(&storage), &size) != 0) {
         return error_from_errno(errno, during);
     }
-    return Address::from_sockaddr(&storage, size);
+    // macOS tells the untruncated length, and a unix peer may be bound to a path of 253 bytes.
+    return Address::from_sockaddr(&storage, std::min<size_t>(size, sizeof(storage)));
 }
 
 }  // namespace
@@ -118,7 +120,13 @@ int64_t connect_result(Fd socket) {
     int os_errno = 0;
     socklen_t size = sizeof(os_errno);
     if (::getsockopt(number(socket), SOL_SOCKET, SO_ERROR, &os_errno, &size) != 0) return -errno;
-    return -os_errno;
+    if (os_errno != 0) return -os_errno;
+    // No error and no peer: the hint was wrong, and the socket is still connecting.
+    sockaddr_storage peer{};
+    size = sizeof(peer);
+    const int named =
+        ::getpeername(number(socket), reinterpret_cast<struct sockaddr*>(&peer), &size);
+    return named != 0 && errno == ENOTCONN ? -EINPROGRESS : 0;
 }
 
 int64_t receive(Fd socket, std::span<const IoVector> vectors) {

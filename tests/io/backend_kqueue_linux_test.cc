@@ -5,10 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <memory>
 #include <utility>
 
@@ -55,6 +57,22 @@ TEST(KqueueBackendOnLinux, ATurnIsOneCallHoweverMuchBeginsToWait) {
     for (const std::array<int, 2>& pair : pairs) {
         for (const int fd : pair) ::close(fd);
     }
+}
+
+// The receive itself would say ENOTSOCK: EPERM is what the registration said. On macOS, where the
+// flags of the change stay beside EV_ERROR, a comparison with == would miss it, and here too.
+TEST(KqueueBackendOnLinux, AFailedRegistrationEndsItsOperationWithItsOwnErrno) {
+    Loop loop(std::move(*make_kqueue_backend({})));
+    const int file = ::memfd_create("file", MFD_CLOEXEC);
+    ASSERT_GE(file, 0);
+    const Buffer buffer(8);
+    Outcome<uint32_t> receiving;
+    loop.recv(receiving.completion, {.socket = static_cast<Fd>(file), .vectors = buffer.vectors()},
+              receiving.callback());
+    loop.tick();
+    ASSERT_TRUE(receiving.is_done());
+    EXPECT_EQ(receiving.error().os_errno, EPERM);
+    ::close(file);
 }
 
 }  // namespace

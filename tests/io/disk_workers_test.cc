@@ -6,11 +6,15 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <deque>
 #include <fcntl.h>
+#include <string>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 namespace blockd::io {
 namespace {
@@ -120,6 +124,75 @@ TEST_F(DiskWorkersTest, IdleWorkersEnd) {
     for (int repetition = 0; repetition < 20; ++repetition) {
         const DiskWorkers workers(8, doorbell());
         EXPECT_EQ(workers.thread_count(), 8u);
+    }
+}
+
+// Opens a FIFO for writing as soon as a worker is opening it for reading; -1 when none comes.
+int open_for_writing(const std::string& fifo) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    int writer = -1;
+    while (writer < 0 && std::chrono::steady_clock::now() < deadline) {
+        writer = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        std::this_thread::yield();
+    }
+    return writer;
+}
+
+TEST_F(DiskWorkersTest, OperationsBeginInTheOrderOfTheirPush) {
+    const std::string fifo = directory_.file("fifo");
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    Completion opening;
+    opening.operation = {.kind = OperationKind::open, .path = fifo.c_str(), .open_flags = O_RDONLY};
+    std::array<Completion, 3> reads;
+    DiskWorkers workers(1, doorbell());
+    CompletionList list;
+    list.push_back(opening);
+    for (Completion& read : reads) {
+        prepare(read);
+        list.push_back(read);
+    }
+    workers.push(list);
+    const int writer = open_for_writing(fifo);
+    ASSERT_GE(writer, 0);
+    std::vector<Completion*> order;
+    while (order.size() < 4) {
+        CompletionList done;
+        workers.collect(done);
+        while (Completion* const completion = done.pop_front()) order.push_back(completion);
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(order, (std::vector<Completion*>{&opening, &reads[0], &reads[1], &reads[2]}));
+    ::close(static_cast<int>(opening.result));
+    ::close(writer);
+}
+
+// Each of these holds its worker: all run only if the push woke a worker for each.
+TEST_F(DiskWorkersTest, ABatchWakesAWorkerForEachOperation) {
+    constexpr size_t count = 4;
+    std::array<std::string, count> fifos;
+    std::array<Completion, count> openings;
+    std::array<int, count> writers{};
+    DiskWorkers workers(count, doorbell());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // They fall asleep.
+    CompletionList list;
+    for (size_t index = 0; index < count; ++index) {
+        fifos[index] = directory_.file("fifo" + std::to_string(index));
+        ASSERT_EQ(::mkfifo(fifos[index].c_str(), 0600), 0);
+        openings[index].operation = {
+            .kind = OperationKind::open, .path = fifos[index].c_str(), .open_flags = O_RDONLY};
+        list.push_back(openings[index]);
+    }
+    workers.push(list);
+    for (size_t index = count; index-- > 0;) {  // The last first: none has ended before.
+        writers[index] = open_for_writing(fifos[index]);
+        EXPECT_GE(writers[index], 0) << "no worker began operation " << index;
+        // Lets it end all the same.
+        if (writers[index] < 0) writers[index] = ::open(fifos[index].c_str(), O_RDWR | O_CLOEXEC);
+    }
+    EXPECT_EQ(collect(workers, count), count);
+    for (size_t index = 0; index < count; ++index) {
+        ::close(static_cast<int>(openings[index].result));
+        ::close(writers[index]);
     }
 }
 

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -16,7 +17,10 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
+#include <thread>
 
 namespace blockd::io {
 namespace {
@@ -254,6 +258,35 @@ TEST_F(LinuxDataFile, EveryFailedSyncIsFinal) {
     for (const int error : {EINVAL, ENOTSUP, ENOTTY, EIO}) {
         EXPECT_FALSE(is_full_sync_unknown(-error));
     }
+}
+
+// How often this process has the file open.
+size_t open_count(const std::string& path) {
+    size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code error;
+        if (std::filesystem::read_symlink(entry.path(), error) == path) ++count;
+    }
+    return count;
+}
+
+// Its owner ends, and the image is replaced, between our open and our lock: we would serve a file
+// that has no name any more.
+TEST(DataFileLockRace, FileThatWasReplacedWhileItsOwnerEndedIsRefused) {
+    TemporaryDirectory directory;
+    const std::string path = directory.file("data");
+    write_file(path, pattern(disk_size, 1));
+    const int owner = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    ASSERT_EQ(flock(owner, LOCK_EX), 0);
+    std::thread ending([&] {
+        while (open_count(path) < 2) std::this_thread::yield();
+        write_file(directory.file("new"), pattern(disk_size, 2));
+        EXPECT_EQ(rename(directory.file("new").c_str(), path.c_str()), 0);
+        close(owner);
+    });
+    const DataFileFailure failure = failure_of(open_data_file({.path = path}));
+    ending.join();
+    EXPECT_EQ(failure.error.code, ErrorCode::busy);
 }
 
 }  // namespace

@@ -5,8 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -127,6 +131,33 @@ TEST(ListenSocketTcp, AForeignAddressIsAnErrorThatNamesItsStep) {
     const Result<Fd> listener = open_listen_socket({.address = *Address::ip("192.0.2.1", 0)});
     ASSERT_FALSE(listener);
     EXPECT_STREQ(listener.error().during, "bind");
+}
+
+// Goal: of two servers that start at once on a dead one's path, exactly one listens there.
+// Method: 300 starts of two threads each.
+TEST_F(ListenSocket, TwoServersThatStartAtOnceDoNotTakeOneAnothersPath) {
+    for (int round = 0; round < 300; ++round) {
+        const Result<Fd> dead = listen();
+        ASSERT_TRUE(dead);
+        ::close(static_cast<int>(*dead));
+
+        std::atomic<int> ready = 0;
+        std::array<Result<Fd>, 2> sockets = {Fd::none, Fd::none};
+        std::vector<std::thread> servers;
+        for (Result<Fd>& socket : sockets) {
+            servers.emplace_back([&] {
+                ++ready;
+                while (ready < 2) std::this_thread::yield();
+                socket = listen();
+            });
+        }
+        for (std::thread& server : servers) server.join();
+        EXPECT_NE(bool(sockets[0]), bool(sockets[1])) << "round " << round;
+        for (const Result<Fd>& socket : sockets) {
+            if (socket) ::close(static_cast<int>(*socket));
+        }
+        ::unlink(path_.c_str());
+    }
 }
 
 }  // namespace

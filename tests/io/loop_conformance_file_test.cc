@@ -232,5 +232,37 @@ TEST_P(LoopFiles, ACancelReachesWhatWaitsAndNotWhatRuns) {
     ::close(static_cast<int>(file));
 }
 
+// Rule 8: closing a file may write to its disk. The only worker is held by a FIFO, so that a close
+// that ends before it is released ran on the loop's thread.
+TEST_P(LoopFiles, AFileIsNotClosedOnTheThreadOfTheLoop) {
+    support::write_file(directory_.file("data"), "12345678");
+    const std::string fifo = directory_.file("fifo");
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    Loop narrow(make_backend({.disk_workers = 1}));
+    const Fd file = static_cast<Fd>(::open(directory_.file("data").c_str(), O_RDWR | O_CLOEXEC));
+    Buffer buffer(8);
+    Outcome<uint32_t> reading;
+    Outcome<Fd> opening;
+    Outcome<Ok> closing;
+    narrow.read(reading.completion, {.file = file, .buffer = buffer.bytes(), .offset = 0},
+                reading.callback());
+    while (!reading.is_done()) narrow.run_for_ns(millisecond_ns);
+    narrow.open(opening.completion, {.path = fifo.c_str(), .flags = O_RDONLY, .mode = 0},
+                opening.callback());
+    narrow.tick();
+    narrow.close(closing.completion, {.fd = file}, closing.callback());
+    for (int turn = 0; turn < 3; ++turn) narrow.tick();
+    EXPECT_FALSE(closing.is_done());
+    int writer = -1;
+    EXPECT_TRUE(run_until([&] {
+        writer = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        return writer >= 0;
+    }));
+    while (narrow.in_flight_count() > 0) narrow.run_for_ns(millisecond_ns);
+    EXPECT_TRUE(closing.has_value());
+    ::close(static_cast<int>(opening.value()));
+    ::close(writer);
+}
+
 }  // namespace
 }  // namespace blockd::io

@@ -7,8 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <deque>
+#include <thread>
 
 namespace blockd::io {
 namespace {
@@ -270,6 +272,57 @@ TEST_F(LoopOnScript, OnlyTheFirstOfManyTriggersWakesTheBackend) {
     loop.event_trigger(events.front());
     EXPECT_EQ(backend.wake_count, 1u) << "nobody listened: it is triggered still";
     for (Event& event : events) loop.close_event(event);
+}
+
+// Rule 1: an accept that ended before the cancel came keeps its socket, which needs an owner.
+TEST_F(LoopOnScript, ACancelThatComesAfterTheEndKeepsTheResult) {
+    struct Canceller {
+        Loop& loop;
+        Completion& target;
+        Completion completion;
+        void ticked(Result<Ok>) {
+            ASSERT_EQ(target.state, Completion::State::completed);
+            loop.cancel(target);
+        }
+    };
+    Outcome<Fd> accepting;
+    Canceller canceller{.loop = loop, .target = accepting.completion, .completion = {}};
+    loop.accept(accepting.completion, {.listener = Fd{5}}, accepting.callback());
+    loop.tick();
+    backend.complete_next(9);
+    loop.next_tick(canceller.completion, bind<&Canceller::ticked>(&canceller));
+    loop.tick();
+    EXPECT_EQ(accepting.call_count(), 1u);
+    ASSERT_TRUE(accepting.has_value()) << "the descriptor would be left without an owner";
+    EXPECT_EQ(accepting.value(), Fd{9});
+}
+
+// The first of these was in the list when it was triggered again, which only the callback that is
+// still to come can answer: it must see what was written before. ThreadSanitizer judges.
+TEST_F(LoopOnScript, ATriggerThatCoalescesHappensBeforeTheCallback) {
+    struct Reader {
+        int& payload;
+        Completion completion;
+        int seen = 0;
+        void heard(Result<Ok>) { seen = payload; }
+    };
+    int payload = 0;
+    Reader reader{.payload = payload, .completion = {}};
+    Event event;
+    loop.open_event(event);
+    loop.event_listen(event, reader.completion, bind<&Reader::heard>(&reader));
+    loop.event_trigger(event);
+    std::atomic<bool> is_triggered_again = false;
+    std::thread other([&] {
+        payload = 1;
+        loop.event_trigger(event);
+        is_triggered_again.store(true, std::memory_order_relaxed);  // Orders nothing.
+    });
+    while (!is_triggered_again.load(std::memory_order_relaxed)) std::this_thread::yield();
+    loop.tick();
+    EXPECT_EQ(reader.seen, 1);
+    other.join();
+    loop.close_event(event);
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 #define S_ISREG(mode) (((mode)&S_IFMT) == S_IFREG)
 
 struct stat {
+    dev_t st_dev;
+    ino_t st_ino;
     mode_t st_mode;
     off_t st_size;
 };
