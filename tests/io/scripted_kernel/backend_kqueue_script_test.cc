@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <deque>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -52,8 +53,8 @@ class KqueueScript : public testing::Test {
 
     std::array<Fd, 2> make_pair() {
         std::array<int, 2> pair{};
-        EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.data()),
-                  0);
+        EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()), 0);
+        for (const int fd : pair) EXPECT_EQ(::fcntl(fd, F_SETFL, O_NONBLOCK), 0);
         return {static_cast<Fd>(pair[0]), static_cast<Fd>(pair[1])};
     }
     void recv(Outcome<uint32_t>& outcome, Fd socket) {
