@@ -103,7 +103,7 @@ class DiskWorld {
         : backend(*owned),
           loop(std::move(owned)),
           disk(loop, scheduler, pool,
-               {.file = backend.file(), .size = backend.bytes().size(), .requests_max = 64}) {}
+               {.file = backend.file(), .size = backend.file().size, .requests_max = 64}) {}
 };
 
 }  // namespace blockd::storage

@@ -26,7 +26,7 @@ void expect_disk_equals_array(uint32_t alignment, uint32_t hole_alignment, bool 
     world.backend.refuses_punch_hole = world.backend.refuses_zero_range = !has_holes;
     std::vector<std::byte> model(test_disk_size);
 
-    for (int step = 0; step < 600; ++step) {
+    for (int step = 0; step < 300; ++step) {
         const uint64_t offset = random() % test_disk_size;
         const uint64_t longest = random() % 8 == 0 ? 3u << 20 : 20'000;
         const uint64_t size = 1 + random() % std::min(longest, test_disk_size - offset);
@@ -44,14 +44,13 @@ void expect_disk_equals_array(uint32_t alignment, uint32_t hole_alignment, bool 
         if (command == DiskCommand::read) {
             ASSERT_TRUE(std::ranges::equal(request->payload(), std::span(at, size)));
         }
-        if (command == DiskCommand::trim) {  // Takes some whole blocks, and nothing else.
-            for (uint64_t byte = 0; byte < test_disk_size; ++byte) {
-                const bool is_same = world.backend.bytes()[byte] == model[byte];
-                const bool is_trimmed = byte >= offset && byte < offset + size &&
-                                        world.backend.bytes()[byte] == std::byte(0);
-                ASSERT_TRUE(is_same || is_trimmed) << byte;
+        if (command == DiskCommand::trim) {  // Takes some of the bytes, and no others.
+            const auto held = world.backend.bytes().begin() + ptrdiff_t(offset);
+            for (uint64_t byte = 0; byte < size; ++byte) {
+                ASSERT_TRUE(held[ptrdiff_t(byte)] == at[ptrdiff_t(byte)] ||
+                            held[ptrdiff_t(byte)] == std::byte(0));
             }
-            model = world.backend.bytes();
+            std::copy_n(held, size, at);
         }
         world.release(*request);
     }

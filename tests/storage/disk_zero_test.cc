@@ -104,7 +104,7 @@ TEST(DiskWriteZeroes, MustBeFastIsRefusedWithoutAChange) {
 
 TEST(DiskWriteZeroes, HoldsAWorkerForOneStepAtATime) {
     constexpr uint64_t size = (2u << 30) + 4096;
-    DiskWorld world({.size = size, .alignment = 4096, .hole_alignment = 4096});
+    DiskWorld world({.size = size, .alignment = 4096, .hole_alignment = 4096, .has_bytes = false});
     auto request = world.start(DiskCommand::write_zeroes, 0, size);
     world.settle();
     ASSERT_EQ(world.backend.records().size(), 3u);

@@ -8,11 +8,12 @@
 
 namespace blockd::testing {
 
-MemoryBackend::MemoryBackend(const Options& options) : options_(options), bytes_(options.size) {}
+MemoryBackend::MemoryBackend(const Options& options)
+    : options_(options), bytes_(options.has_bytes ? options.size : 0) {}
 
 io::DataFile MemoryBackend::file() const {
     return {.fd = io::Fd(3),
-            .size = bytes_.size(),
+            .size = options_.size,
             .alignment = options_.alignment,
             .hole_alignment = options_.hole_alignment,
             .caching = io::Caching::direct,
@@ -94,7 +95,8 @@ int64_t MemoryBackend::perform(const io::Operation& operation) {
 int64_t MemoryBackend::perform_range(const io::Operation& operation, bool is_refused) {
     if (is_refused) return -EOPNOTSUPP;
     ASSERT(((operation.offset | operation.size) & (options_.hole_alignment - 1)) == 0);
-    ASSERT(operation.offset + operation.size <= bytes_.size());
+    ASSERT(operation.offset + operation.size <= options_.size);
+    if (!options_.has_bytes) return 0;
     std::memset(bytes_.data() + operation.offset, 0, operation.size);
     return 0;
 }

@@ -18,6 +18,7 @@ class MemoryBackend : public io::Backend {
         uint32_t alignment = 1;       // Asserted of every read and write.
         uint32_t hole_alignment = 1;  // Asserted of every punch_hole and zero_range.
         bool is_manual = false;       // Operations wait for finish() or fail().
+        bool has_bytes = true;        // false: for punch_hole and zero_range of vast disks alone.
     };
 
     struct Record {
