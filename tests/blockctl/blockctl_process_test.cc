@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "blockctl/foreign_server.h"
 #include "blockctl/program.h"
@@ -41,6 +42,8 @@ class NbdkitProcess : public BlockctlProcess {
     }
 
     void serve(const std::vector<std::string>& extra) {
+        server.reset();
+        unlink(directory.file("s").c_str());
         server =
             std::make_unique<ForeignServer>(ServerKind::nbdkit, disk, directory.file("s"), extra);
         uri = server->uri();
@@ -222,16 +225,17 @@ TEST_F(NbdkitProcess, ServerThatDiesEndsTheCopyWithThree) {
 }
 
 TEST_F(NbdkitProcess, InterruptEndsWithAMessage) {
-    serve({"--filter=delay", "delay-read=30"});
     for (const int signal_number : {SIGINT, SIGTERM}) {
+        // A new one each time: nbdkit 1.32 may end when a client goes while requests are delayed.
+        serve({"--filter=delay", "delay-read=30"});
         const Program::Files files = {.errors = directory.file("errors")};
         Program copy({blockctl_program(), "copy", uri, directory.file("x"), "--progress=json"},
                      files);
         ASSERT_TRUE(support::eventually([&] { return !support::read_file(files.errors).empty(); }));
         copy.signal(signal_number);
         EXPECT_EQ(copy.wait(), 128 + signal_number);
-        EXPECT_NE(support::read_file(files.errors).find("blockctl: interrupted\n"),
-                  std::string::npos);
+        const std::string said = support::read_file(files.errors);
+        EXPECT_NE(said.find("blockctl: interrupted\n"), std::string::npos) << said;
     }
 }
 
