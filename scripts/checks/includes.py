@@ -63,7 +63,8 @@ class Place:
             self.sees_system = False
         elif self.is_test:
             is_unit = self.layer in layers
-            self.visible = (layers[self.layer] if is_unit else set(layers)) | {self.layer, "support", "probes"}
+            self.visible = set(layers[self.layer] if is_unit else layers)
+            self.visible |= {self.layer, "support", "probes"}
             self.sees_system = self.layer not in pure_tests
         else:
             self.visible = layers.get(self.layer, set())
