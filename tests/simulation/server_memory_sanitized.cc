@@ -1,0 +1,13 @@
+// For builds with a sanitizer, which brings an operator new of its own.
+#include "simulation/server_memory.h"
+
+namespace blockd::simulation {
+
+InsideOfServer::InsideOfServer() = default;
+InsideOfServer::~InsideOfServer() = default;
+OutsideOfServer::OutsideOfServer() : was_inside_(false) {}
+OutsideOfServer::~OutsideOfServer() = default;
+
+void end_of_server_memory() {}
+
+}  // namespace blockd::simulation
