@@ -56,6 +56,8 @@ void Client::connect() {
     outstanding_count_ = 0;
     requests_.assign(surroundings_.swarm.depth, {});
     state_ = State::connecting;
+    disk_faults_before_ = surroundings_.disk_faults_before;
+    read_faults_before_ = surroundings_.read_faults_before;
     ++surroundings_.figures.connections;
     connection_ = network_.connect(*this);
     if (!surroundings_.is_healed && may(10 * surroundings_.swarm.stall_client_chance)) {

@@ -147,6 +147,8 @@ class Client final : public Peer {
     std::vector<std::byte> payload_;
     std::vector<Unsettled> unsettled_;
 
+    uint64_t disk_faults_before_ = 0;  // When the server of this connection was started.
+    uint64_t read_faults_before_ = 0;
     bool is_resting_ = false;
     bool has_said_goodbye_ = false;  // NBD_CMD_DISC.
     bool has_ended_sending_ = false;

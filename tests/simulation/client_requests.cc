@@ -204,7 +204,8 @@ void Client::judge_error(const Request& request, uint32_t error) {
     if (request.must_fail) return;
     const bool is_read =
         request.command == wire::cmd_read || request.command == wire::cmd_block_status;
-    const bool has_excuse = is_read ? surroundings_.read_faults > 0 : surroundings_.disk_faults > 0;
+    const bool has_excuse = is_read ? surroundings_.read_faults > read_faults_before_
+                                    : surroundings_.disk_faults > disk_faults_before_;
     const bool is_fast_zero = (request.flags & wire::flag_fast_zero) != 0;
     if (error == wire::enotsup && is_fast_zero) return;
     if ((error == wire::eio || error == wire::enospc) && has_excuse) return;

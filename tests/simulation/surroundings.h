@@ -68,9 +68,12 @@ struct Surroundings {
     bool is_interrupted = false;  // The world wants to act between two turns of the server.
     uint64_t operation_serial = 0;
 
-    // Since the server was started: what errors it has an excuse for.
+    // What errors a server has an excuse for; `before`: when it was started.
     uint64_t disk_faults = 0;
-    uint64_t read_faults = 0;      // Among them.
+    uint64_t disk_faults_before = 0;
+    uint64_t read_faults = 0;  // Among them.
+    uint64_t read_faults_before = 0;
+
     bool has_sync_failed = false;  // The server was told so.
     Moment sync_failed_at = 0;
 };

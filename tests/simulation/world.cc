@@ -151,7 +151,8 @@ void World::start_server() {
     disk_.sync_all();
     judge(Crash::process);
     surroundings_.history.everything_was_synced();
-    surroundings_.disk_faults = surroundings_.read_faults = 0;
+    surroundings_.disk_faults_before = surroundings_.disk_faults;
+    surroundings_.read_faults_before = surroundings_.read_faults;
     surroundings_.has_sync_failed = false;
     report_.reset();
     const uint64_t seed = surroundings_.seed + ++lives_;
