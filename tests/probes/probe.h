@@ -84,7 +84,7 @@ enum class Mutant : uint8_t {
     tail_block_not_read,
     trim_rounds_outward,
     zero_edges_skipped,
-    punch_error_swallowed,
+    zero_error_swallowed,
     turn_lost,
     // server
     buffer_returned_early,

@@ -32,8 +32,9 @@ void draw_work(Swarm& swarm, Random& random) {
 }
 
 void draw_disk(Swarm& swarm, Random& random) {
-    const bool is_large = random.chance(1, 100);
-    swarm.disk_size = is_large ? 64 * mebibyte : random.logarithmic(4, 512) * 4 * kibibyte;
+    const bool is_large = random.chance(1, 25);  // Requests of many pieces.
+    swarm.disk_size = is_large ? random.logarithmic(4, 64) * mebibyte
+                               : random.logarithmic(4, 512) * 4 * kibibyte;
     swarm.alignment = random.coin() ? 512 : 4 * kibibyte;
     swarm.hole_alignment = 4 * kibibyte;
     swarm.export_cut = random.coin() ? random.below(swarm.hole_alignment) : 0;
@@ -42,9 +43,10 @@ void draw_disk(Swarm& swarm, Random& random) {
                           ? 512
                           : small_cells[random.below(small_cells.size())];
     swarm.cell_shift = swarm.cell_size < 512 && random.coin() ? random.below(swarm.cell_size) : 0;
-    swarm.maximal_chance = is_large ? 20 : 0;
-    swarm.operations = is_large ? std::min<uint64_t>(swarm.operations, 2'000) : swarm.operations;
-    const uint64_t largest = std::min<uint64_t>(swarm.disk_size / 2, 128 * kibibyte);
+    swarm.maximal_chance = is_large ? 50 : 0;
+    swarm.operations = is_large ? std::min<uint64_t>(swarm.operations, 1'000) : swarm.operations;
+    const uint64_t largest =
+        std::min<uint64_t>(swarm.disk_size / 2, is_large ? 3 * mebibyte : 128 * kibibyte);
     swarm.request_size_max = random.logarithmic(std::min(swarm.cell_size * 2, largest), largest);
     swarm.can_punch_hole = random.chance(3, 4);
     swarm.can_zero_range = random.chance(3, 4);
@@ -94,8 +96,8 @@ void draw_faults(Swarm& swarm, Random& random) {
     swarm.disconnect_chance = rare(30);
     swarm.half_close_chance = rare(30);
     swarm.cut_off_chance = rare(30);
-    swarm.stall_client_chance = rare(10);
-    swarm.stall_payload_chance = rare(10);
+    swarm.stall_client_chance = rare(40);
+    swarm.stall_payload_chance = rare(20);
     swarm.no_descriptor_chance = rare(2'000);
     swarm.aborted_accept_chance = rare(1'000);
     swarm.hostile_clients = random.coin() ? random.between(1, 3) : 0;

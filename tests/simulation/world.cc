@@ -31,7 +31,7 @@ uint64_t largest_request(const Swarm& swarm) {
 
 server::Limits limits_of(const Swarm& swarm) {
     // The largest request, widened to whole blocks, with its edges, and the arena's own rounding.
-    const uint64_t needed = 2 * (largest_request(swarm) / mebibyte + 2) * mebibyte;
+    const uint64_t needed = (largest_request(swarm) / mebibyte + 2) * mebibyte;
     return {.connections = uint32_t(swarm.connections),
             .requests_per_connection = uint32_t(swarm.requests_per_connection),
             .bytes_per_connection = swarm.bytes_per_connection,
