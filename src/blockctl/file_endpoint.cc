@@ -120,8 +120,20 @@ void FileEndpoint::write(EndpointRequest& request, std::span<const std::byte> bu
 }
 
 void FileEndpoint::flush(EndpointRequest& request, io::Callback<Result<Ok>> done) {
-    loop_.sync(request.completion, {.file = fd_}, done);
+    ASSERT(!flush_done_);
+    flush_done_ = done;
+    loop_.sync(request.completion, {.file = fd_}, io::bind<&FileEndpoint::sync_done>(this));
 }
+
+// The drain may have taken the note of a failure that the sync then did not see.
+void FileEndpoint::sync_done(Result<Ok> result) {
+    const io::Callback<Result<Ok>> done = flush_done_;
+    flush_done_ = {};
+    const Result<Ok> drained = end_drain();
+    done(result ? drained : result);
+}
+
+Result<Ok> FileEndpoint::end_drain() { return drain_ ? drain_->end() : Ok(); }
 
 void FileEndpoint::extents(EndpointRequest& request, std::span<io::Extent> extents, uint64_t offset,
                            uint64_t size, io::Callback<Result<uint32_t>> done) {
@@ -135,12 +147,14 @@ std::string FileEndpoint::failure_words(const EndpointRequest& /*request*/,
 }
 
 Result<Ok> FileEndpoint::close() {
+    const Result<Ok> drained = end_drain();
     drain_.reset();
     Waiter<Ok> waiter;
     io::Completion completion;
     loop_.close(completion, {.fd = fd_}, waiter.callback());
     fd_ = io::Fd::none;
-    return waiter.wait(loop_);
+    const Result<Ok> closed = waiter.wait(loop_);
+    return drained ? closed : drained;
 }
 
 }  // namespace blockd::blockctl

@@ -46,10 +46,13 @@ class FileEndpoint final : public Endpoint {
     std::string inspect();
     std::string resize(uint64_t size);
     bool is_same_file(const FileEndpoint& other) const;
+    void sync_done(Result<Ok> result);
+    Result<Ok> end_drain();
 
     io::Loop& loop_;
     io::Fd fd_ = io::Fd::none;
     std::unique_ptr<PageCacheDrain> drain_;  // Of a target.
+    io::Callback<Result<Ok>> flush_done_;    // Of the one flush() in flight.
     bool is_block_device_ = false;
     uint64_t device_ = 0;  // Device and inode: a file's identity, whatever its names.
     uint64_t inode_ = 0;

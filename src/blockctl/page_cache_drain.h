@@ -5,11 +5,14 @@
 // the next ones again. A copy of 2 GiB into a file on ext4, in a virtual machine, went from 2.1 s
 // to 1.6 s, and from 5 s where the machine had not touched the memory before.
 //
-// It is only advice: a range that fails here is written back later, and the copy's final sync
-// reports what cannot be. Chosen by meson: page_cache_drain_linux.cc (a thread that waits for the
-// disk), page_cache_drain_darwin.cc (F_NOCACHE), page_cache_drain_freebsd.cc (nothing).
+// It is advice, but for one thing: whoever waits for a writeback takes the system's note that it
+// failed, and the file's own sync says nothing of it any more. So end() must be asked as well.
+//
+// Chosen by meson: page_cache_drain_linux.cc (a thread that waits for the disk),
+// page_cache_drain_darwin.cc (F_NOCACHE), page_cache_drain_freebsd.cc (nothing).
 #pragma once
 
+#include <blockd/error.h>
 #include <blockd/io/completion.h>
 
 #include <cstdint>
@@ -27,6 +30,10 @@ class PageCacheDrain {
 
     // A write to this range has ended. Never waits, never allocates.
     void written(uint64_t offset, uint64_t size);
+
+    // Stops, once the range at hand is done, and says which writeback failed first. Together with
+    // a sync of the file that was before it, this tells whether all that was written is there.
+    Result<Ok> end();
 
   private:
     class Thread;  // Only where the system needs one.

@@ -14,4 +14,6 @@ PageCacheDrain::~PageCacheDrain() = default;
 
 void PageCacheDrain::written(uint64_t /*offset*/, uint64_t /*size*/) {}
 
+Result<Ok> PageCacheDrain::end() { return Ok(); }
+
 }  // namespace blockd::blockctl

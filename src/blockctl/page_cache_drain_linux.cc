@@ -1,11 +1,14 @@
 #include <fcntl.h>
 
 #include <array>
+#include <cerrno>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "blockctl/page_cache_drain.h"
+#include "io/os_error.h"
 
 namespace blockd::blockctl {
 namespace {
@@ -48,17 +51,16 @@ class PageCacheDrain::Thread {
   public:
     explicit Thread(io::Fd file) : file_(file), thread_([this] { run(); }) {}
 
-    ~Thread() {
-        {
-            const std::lock_guard lock(mutex_);
-            is_ending_ = true;
-        }
-        changed_.notify_one();
-        thread_.join();
-    }
+    ~Thread() { join(); }
 
     Thread(const Thread&) = delete;
     Thread& operator=(const Thread&) = delete;
+
+    Result<Ok> end() {
+        join();
+        if (failure_) return *failure_;
+        return Ok();
+    }
 
     // Where the disk is that far behind, the system writes the range back when it likes.
     void push(const Range& range) {
@@ -76,14 +78,30 @@ class PageCacheDrain::Thread {
     // Ranges on their way to the disk before the oldest is waited for.
     static constexpr size_t writeback_count_max = 32;
 
+    void join() {
+        if (!thread_.joinable()) return;
+        {
+            const std::lock_guard lock(mutex_);
+            is_ending_ = true;
+        }
+        changed_.notify_one();
+        thread_.join();
+    }
+
     void run() {
         RangeQueue<writeback_count_max> in_writeback;
         for (Range range{}; take(range);) {
-            sync_file_range(int(file_), off_t(range.offset), off_t(range.size),
-                            SYNC_FILE_RANGE_WRITE);
-            if (in_writeback.is_full()) drop(in_writeback.pop());
+            if (!start_writeback(range)) return;
+            if (in_writeback.is_full() && !drop(in_writeback.pop())) return;
             in_writeback.push(range);
         }
+    }
+
+    // A failure here is no more than a reason to stop: nobody has waited, so that the system's note
+    // of what went wrong is left for the file's sync.
+    bool start_writeback(const Range& range) const {
+        return sync_file_range(int(file_), off_t(range.offset), off_t(range.size),
+                               SYNC_FILE_RANGE_WRITE) == 0;
     }
 
     bool take(Range& range) {
@@ -95,13 +113,18 @@ class PageCacheDrain::Thread {
     }
 
     // Only clean pages can be dropped (posix_fadvise(2)): the writeback is waited for first.
-    void drop(const Range& range) const {
+    bool drop(const Range& range) {
         const auto offset = off_t(range.offset);
         const auto size = off_t(range.size);
-        sync_file_range(
+        const int result = sync_file_range(
             int(file_), offset, size,
             SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+        if (result != 0) {
+            failure_ = io::error_from_errno(errno, "write the file back");
+            return false;
+        }
         posix_fadvise(int(file_), offset, size, POSIX_FADV_DONTNEED);
+        return true;
     }
 
     io::Fd file_;
@@ -109,7 +132,8 @@ class PageCacheDrain::Thread {
     std::condition_variable changed_;
     RangeQueue<written_count_max> written_;  // And not taken yet.
     bool is_ending_ = false;
-    std::thread thread_;  // Last: it uses all of the above.
+    std::optional<Error> failure_;  // The thread's until it is joined.
+    std::thread thread_;            // Last: it uses all of the above.
 };
 
 PageCacheDrain::PageCacheDrain(io::Fd file) : thread_(std::make_unique<Thread>(file)) {}
@@ -119,5 +143,7 @@ PageCacheDrain::~PageCacheDrain() = default;
 void PageCacheDrain::written(uint64_t offset, uint64_t size) {
     thread_->push({.offset = offset, .size = size});
 }
+
+Result<Ok> PageCacheDrain::end() { return thread_->end(); }
 
 }  // namespace blockd::blockctl

@@ -1,0 +1,70 @@
+#include "blockctl/file_endpoint.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "blockctl/event_loop.h"
+#include "blockctl/waiter.h"
+#include "blockctl/writeback_linux.h"
+#include "support/daemon_process.h"
+#include "support/temporary_directory.h"
+
+namespace blockd::blockctl {
+namespace {
+
+constexpr uint64_t piece_size = 4096;
+constexpr uint64_t file_size = 1u << 20;
+
+// A file that is written while the disk refuses what the page cache hands it. The C library's own
+// fdatasync succeeds: the note of the failure was taken by who waited for the writeback.
+class FileEndpointWriteback : public testing::Test {
+  protected:
+    void SetUp() override {
+        auto opened =
+            FileEndpoint::open_target(*loop, directory.file("target"), file_size, nullptr);
+        ASSERT_TRUE(std::holds_alternative<std::unique_ptr<FileEndpoint>>(opened));
+        target = std::move(std::get<0>(opened));
+    }
+
+    // Until the drain has met the failure.
+    void write_all() {
+        const std::string bytes = support::pattern(piece_size, 1);
+        for (uint64_t offset = 0; offset < file_size; offset += piece_size) {
+            Waiter<Ok> waiter;
+            target->write(request, std::as_bytes(std::span(bytes)), offset, waiter.callback());
+            ASSERT_TRUE(waiter.wait(*loop));
+        }
+        ASSERT_TRUE(support::eventually([this] { return writeback.has_failed(); }));
+    }
+
+    Result<Ok> flush() {
+        Waiter<Ok> waiter;
+        target->flush(request, waiter.callback());
+        return waiter.wait(*loop);
+    }
+
+    support::TemporaryDirectory directory;
+    FailingWriteback writeback;
+    std::unique_ptr<io::Loop> loop = make_loop(1);
+    std::unique_ptr<FileEndpoint> target;
+    EndpointRequest request;
+};
+
+TEST_F(FileEndpointWriteback, FailedWritebackFailsTheFlush) {
+    write_all();
+    const Result<Ok> flushed = flush();
+    ASSERT_FALSE(flushed);
+    EXPECT_EQ(flushed.error().code, ErrorCode::disk);
+    EXPECT_FALSE(target->close());
+}
+
+TEST_F(FileEndpointWriteback, FailedWritebackFailsTheCloseWithoutAFlush) {
+    write_all();
+    const Result<Ok> closed = target->close();
+    ASSERT_FALSE(closed);
+    EXPECT_EQ(closed.error().code, ErrorCode::disk);
+}
+
+}  // namespace
+}  // namespace blockd::blockctl
