@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "blockctl/message.h"
+#include "blockctl/output_file.h"
 #include "blockctl/size_text.h"
 #include "blockctl/waiter.h"
 
@@ -35,7 +36,7 @@ FileEndpoint::~FileEndpoint() {
 
 FileEndpoint::Opened FileEndpoint::open_source(io::Loop& loop, const std::string& path) {
     std::unique_ptr<FileEndpoint> file(new FileEndpoint(loop, path));
-    std::string complaint = file->open(O_RDONLY);
+    std::string complaint = file->open_to_read();
     if (complaint.empty()) complaint = file->inspect();
     if (!complaint.empty()) return complaint;
     return file;
@@ -44,7 +45,7 @@ FileEndpoint::Opened FileEndpoint::open_source(io::Loop& loop, const std::string
 FileEndpoint::Opened FileEndpoint::open_target(io::Loop& loop, const std::string& path,
                                                uint64_t size, const FileEndpoint* source) {
     std::unique_ptr<FileEndpoint> file(new FileEndpoint(loop, path));
-    std::string complaint = file->open(O_RDWR | O_CREAT);
+    std::string complaint = file->open_to_overwrite();
     if (complaint.empty()) complaint = file->inspect();
     if (!complaint.empty()) return complaint;
 
@@ -56,12 +57,17 @@ FileEndpoint::Opened FileEndpoint::open_target(io::Loop& loop, const std::string
     return file;
 }
 
-std::string FileEndpoint::open(int flags) {
-    constexpr mode_t mode = 0666;  // The umask takes away what the user does not want.
-    const int fd = ::open(info().name.c_str(), flags | O_CLOEXEC, mode);
+std::string FileEndpoint::open_to_read() {
+    const int fd = ::open(info().name.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return system_words("open", info().name);
     fd_ = io::Fd(fd);
     return {};
+}
+
+std::string FileEndpoint::open_to_overwrite() {
+    const OutputFile file = open_output_file(info().name, O_RDWR);
+    fd_ = io::Fd(file.fd);
+    return file.complaint;
 }
 
 std::string FileEndpoint::inspect() {

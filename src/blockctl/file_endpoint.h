@@ -21,8 +21,8 @@ class FileEndpoint final : public Endpoint {
     static Opened open_source(io::Loop& loop, const std::string& path);
 
     // Makes the file, or empties the one that is there, and gives it `size` bytes, all of them a
-    // hole. A block device is taken as it is. `source`, where
-    // there is one, must be another file: emptying it would lose the data.
+    // hole. A block device is taken as it is. A file that another process owns is left alone.
+    // `source`, where there is one, must be another file: emptying it would lose the data.
     static Opened open_target(io::Loop& loop, const std::string& path, uint64_t size,
                               const FileEndpoint* source);
 
@@ -42,7 +42,8 @@ class FileEndpoint final : public Endpoint {
     explicit FileEndpoint(io::Loop& loop, const std::string& path);
 
     // Empty when all went well, else what did not.
-    std::string open(int flags);
+    std::string open_to_read();
+    std::string open_to_overwrite();
     std::string inspect();
     std::string resize(uint64_t size);
     bool is_same_file(const FileEndpoint& other) const;

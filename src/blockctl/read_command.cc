@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "blockctl/hex_dump.h"
 #include "blockctl/message.h"
 #include "blockctl/output.h"
+#include "blockctl/output_file.h"
 #include "blockctl/request_buffers.h"
 #include "blockctl/session.h"
 
@@ -23,16 +25,23 @@ class ReadOutput {
         if (path.empty()) {
             fd_ = STDOUT_FILENO;
             is_terminal_ = isatty(fd_) == 1;
-        } else {
-            fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-            is_owned_ = fd_ >= 0;
         }
     }
     ~ReadOutput() { static_cast<void>(close()); }
     ReadOutput(const ReadOutput&) = delete;
     ReadOutput& operator=(const ReadOutput&) = delete;
 
-    bool is_open() const { return fd_ >= 0; }
+    ExitStatus open() {
+        if (fd_ >= 0) return ExitStatus::done;
+        OutputFile file = open_output_file(name_, O_WRONLY);
+        fd_ = file.fd;
+        is_owned_ = fd_ >= 0;
+        if (!file.complaint.empty()) {
+            complain(file.complaint);
+            return ExitStatus::file;
+        }
+        return is_emptied() ? ExitStatus::done : fail();
+    }
 
     bool write(std::span<const std::byte> bytes, uint64_t offset) {
         if (!is_terminal_) return write_all(fd_, bytes);
@@ -52,6 +61,13 @@ class ReadOutput {
     }
 
   private:
+    // Only a file has a length.
+    bool is_emptied() const {
+        struct stat status {};
+        if (fstat(fd_, &status) != 0) return false;
+        return !S_ISREG(status.st_mode) || ftruncate(fd_, 0) == 0;
+    }
+
     std::string name_;
     int fd_ = -1;
     bool is_owned_ = false;
@@ -81,7 +97,8 @@ ExitStatus run_read(const Invocation& invocation) {
     if (status != ExitStatus::done) return status;
 
     ReadOutput output(invocation.file);
-    if (!output.is_open()) return output.fail();
+    status = output.open();
+    if (status != ExitStatus::done) return status;
 
     const RequestBuffers buffers(Batch::depth, uint32_t(session.request_size()));
     for (uint64_t done = 0; done < invocation.size;) {

@@ -33,6 +33,26 @@ class BlockctlProcess : public testing::Test {
     support::TemporaryDirectory directory;
 };
 
+// blockd, as the owner of a data file, and as a server with bounds.
+class BlockdPeer : public BlockctlProcess {
+  protected:
+    void SetUp() override { support::write_file(disk, bytes); }
+
+    void serve(const std::string& limits = "{}") {
+        support::write_file(directory.file("blockd.json"),
+                            R"({"listeners": [{"unix": "s"}], "exports": [{"name": "disk",)"
+                            R"( "file": "disk.img"}], "limits": )" +
+                                limits + "}");
+        daemon.start({"--config", directory.file("blockd.json")});
+        ASSERT_TRUE(daemon.wait_until_ready({.unix_path = directory.file("s")}));
+    }
+
+    const std::string bytes = support::pattern(2 * mebibyte, 21);
+    const std::string disk = directory.file("disk.img");
+    const std::string uri = "nbd+unix:///disk?socket=" + directory.file("s");
+    support::DaemonProcess daemon{directory.file("log")};
+};
+
 // nbdkit, for what depends on its plugins and filters.
 class NbdkitProcess : public BlockctlProcess {
   protected:
@@ -148,6 +168,29 @@ TEST_F(BlockctlProcess, ProgressInJsonEndsWithDone) {
         0u)
         << outcome.errors;
     EXPECT_NE(outcome.errors.find("\"done\":true}\n", last), std::string::npos) << outcome.errors;
+}
+
+// Goal: a slip of the hand does not destroy a disk that is being served.
+TEST_F(BlockdPeer, FileThatAnotherProcessOwnsIsNotOverwritten) {
+    serve();
+    support::write_file(directory.file("in"), "abc");
+    const std::string complaint = "cannot overwrite " + disk + ": another process owns it";
+    expect_complaint({"copy", directory.file("in"), disk}, 4, complaint);
+    expect_complaint({"copy", uri, disk}, 4, complaint);
+    expect_complaint({"read", uri, "0", "4096", "--output", disk}, 4, complaint);
+    EXPECT_TRUE(support::read_file(disk) == bytes);
+    EXPECT_EQ(daemon.terminate(), 0);
+    EXPECT_EQ(run({"copy", directory.file("in"), disk}).status, 0);
+    EXPECT_EQ(support::read_file(disk), "abc");
+}
+
+TEST_F(BlockdPeer, ReadReplacesWhatTheOutputHeld) {
+    serve();
+    const std::string output = directory.file("out");
+    support::write_file(output, support::pattern(2 * mebibyte, 22));
+    EXPECT_EQ(run({"read", uri, "0", "4096", "--output", output}).status, 0);
+    EXPECT_TRUE(support::read_file(output) == bytes.substr(0, 4096));
+    EXPECT_EQ(run({"read", uri, "0", "4096", "--output", "/dev/null"}).status, 0);
 }
 
 TEST_F(NbdkitProcess, ReadOnlyExportIsNotWritten) {
