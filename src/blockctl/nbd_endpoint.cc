@@ -29,7 +29,7 @@ std::string NbdEndpoint::open() {
         .wants_block_status = options_.wants_block_status,
         .depth = options_.depth,
     };
-    std::string complaint = connect_first(connect_options);
+    std::string complaint = connect_one(connect_options);
     if (!complaint.empty()) return complaint;
 
     adopt_export_info();
@@ -39,7 +39,7 @@ std::string NbdEndpoint::open() {
     return complaint;
 }
 
-std::string NbdEndpoint::connect_first(const client::Client::ConnectOptions& options) {
+std::string NbdEndpoint::connect_one(const client::Client::ConnectOptions& options) {
     auto client = std::make_unique<client::Client>(loop_);
     Waiter<Ok> waiter;
     client->connect(options, waiter.callback());
@@ -49,12 +49,11 @@ std::string NbdEndpoint::connect_first(const client::Client::ConnectOptions& opt
     return {};
 }
 
+// More connections are for speed: a server that has no room for them serves over those that stand.
 std::string NbdEndpoint::connect_others(const client::Client::ConnectOptions& options) {
     if ((export_info().flags & flag::can_multi_conn) == 0) return {};
 
-    while (clients_.size() < options_.connections) {
-        std::string complaint = connect_first(options);
-        if (!complaint.empty()) return complaint;
+    while (clients_.size() < options_.connections && connect_one(options).empty()) {
         if (clients_.back()->info().size != info().size) {
             return info().name + " changed its size between two connections";
         }

@@ -19,7 +19,7 @@ class NbdEndpoint final : public Endpoint {
   public:
     struct Options {
         std::string name;          // The URI as the user gave it.
-        uint32_t connections = 1;  // At most; one where the server does not promise more.
+        uint32_t connections = 1;  // At most: as many as the server promises and has room for.
         uint32_t depth = client::depth_default;  // Requests on the wire per connection.
         bool wants_block_status = false;
     };
@@ -47,7 +47,7 @@ class NbdEndpoint final : public Endpoint {
     // Extents of one BLOCK_STATUS; a server may give fewer, and is asked again.
     static constexpr size_t status_extents_max = 4096;
 
-    std::string connect_first(const client::Client::ConnectOptions& options);
+    std::string connect_one(const client::Client::ConnectOptions& options);
     std::string connect_others(const client::Client::ConnectOptions& options);
     std::string connect_failure(const client::Client& client, const Error& error) const;
     void adopt_export_info();

@@ -193,6 +193,23 @@ TEST_F(BlockdPeer, ReadReplacesWhatTheOutputHeld) {
     EXPECT_EQ(run({"read", uri, "0", "4096", "--output", "/dev/null"}).status, 0);
 }
 
+TEST_F(BlockdPeer, ServerWithRoomForFewerConnectionsIsCopiedOverThose) {
+    const std::string target = directory.file("target");
+    for (const std::vector<std::string>& arguments : {std::vector<std::string>{"copy", uri, target},
+                                                      {"copy", target, uri},
+                                                      {"verify", target, uri}}) {
+        // A new one each time: the connections of the one before may not be gone yet.
+        serve(R"({"connections": 3})");
+        const support::WireClient other({.unix_path = directory.file("s")});
+        const Outcome outcome = run(arguments);
+        EXPECT_EQ(outcome.status, 0) << outcome.errors;
+        EXPECT_EQ(outcome.errors, "");
+        daemon.kill_now();
+        EXPECT_NE(daemon.log().find("too many connections"), std::string::npos);
+    }
+    EXPECT_TRUE(support::read_file(target) == bytes);
+}
+
 TEST_F(NbdkitProcess, ReadOnlyExportIsNotWritten) {
     serve({"-r"});
     support::write_file(directory.file("in"), "abc");
