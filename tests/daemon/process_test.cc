@@ -134,7 +134,7 @@ TEST_F(BlockdProcess, AHeldLockIsNamed) {
     start(first);
     EXPECT_EQ(run(one_export("disk.img", "second.sock")), exit_code::start_failed);
     EXPECT_THAT(output_, HasSubstr(file("disk.img")));
-    EXPECT_THAT(output_, HasSubstr("lock"));
+    EXPECT_THAT(output_, HasSubstr("owns it; only one may write to it"));
     EXPECT_FALSE(exists("second.sock"));
     EXPECT_TRUE(support::WireClient::can_connect({.unix_path = file("b.sock")}));
     EXPECT_EQ(first.terminate(), exit_code::clean);
