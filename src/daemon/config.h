@@ -60,7 +60,8 @@ struct ConfigResult {
 ConfigResult read_config(const JsonValue& document, const std::string& folder);
 
 // Complains of paths that cannot work: a folder that is missing or may not be written, a data
-// file that is missing without `create`, two exports of one file. Looks, and touches nothing.
+// file that is missing without `create`, no regular file, or too small, two exports of one file, a
+// log into a data file. Looks, and touches nothing.
 Complaints check_paths(const Config& config);
 
 // Both, and what was wrong with the document's syntax.

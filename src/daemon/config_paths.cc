@@ -47,6 +47,13 @@ std::optional<std::string> folder_complaint(const std::string& path) {
     return std::nullopt;
 }
 
+// One name for one file, as far as the folders exist.
+std::string canonical(const std::string& path) {
+    std::error_code error;
+    const std::filesystem::path found = std::filesystem::weakly_canonical(path, error);
+    return error ? path : found.string();
+}
+
 class PathCheck {
   public:
     explicit PathCheck(const Config& config) : config_(config) {}
@@ -67,9 +74,11 @@ class PathCheck {
     void check_export(const ExportConfig& config, const std::string& where);
     void check_existing(const ExportConfig& config, const std::string& where,
                         const struct stat& status);
+    void check_size(const ExportConfig& config, const std::string& where, uint64_t file_size);
     void check_missing(const ExportConfig& config, const std::string& where);
     void check_unique(const ExportConfig& config, const std::string& where,
                       const struct stat* status);
+    std::string owner_of(const std::string& path, const struct stat* status) const;
     void check_log(const std::string& path);
 
     void complain(const std::string& where, const std::string& path, std::string allowed) {
@@ -113,14 +122,27 @@ void PathCheck::check_existing(const ExportConfig& config, const std::string& wh
                                const struct stat& status) {
     const std::string json = where + "/file";
     if (S_ISDIR(status.st_mode)) return complain(json, config.file, "a file; this is a folder");
-    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
-        return complain(json, config.file, "a regular file or a block device; this is neither");
+    if (!S_ISREG(status.st_mode)) {
+        return complain(json, config.file, "a regular file; this is something else");
     }
+    check_size(config, where, uint64_t(status.st_size));
     if (!may_access(config.file, config.is_read_only ? R_OK : R_OK | W_OK)) {
         const std::string wanted = config.is_read_only ? "read" : "read and write";
         complain(json, config.file,
                  "a file that blockd may " + wanted + ": " + reason_of(errno) +
                      (config.is_read_only ? "" : " (or \"read_only\": true)"));
+    }
+}
+
+void PathCheck::check_size(const ExportConfig& config, const std::string& where,
+                           uint64_t file_size) {
+    if (config.size > file_size) {
+        complaints_.push_back({where + "/size", std::to_string(config.size),
+                               "at most " + std::to_string(file_size) + " bytes, as many as " +
+                                   config.file + " has; or a larger file"});
+    } else if (config.size == 0 && file_size == 0) {
+        complaints_.push_back(
+            {where + "/size", "0", "a file of at least 1 byte; " + config.file + " is empty"});
     }
 }
 
@@ -137,24 +159,28 @@ void PathCheck::check_missing(const ExportConfig& config, const std::string& whe
 void PathCheck::check_unique(const ExportConfig& config, const std::string& where,
                              const struct stat* status) {
     const std::string json = where + "/file";
-    std::error_code error;
-    const std::filesystem::path canonical = std::filesystem::weakly_canonical(config.file, error);
-    const std::string path = error ? config.file : canonical.string();
-
-    std::string other;
-    const auto [same_path, is_new_path] = paths_.emplace(path, json);
-    if (!is_new_path) other = same_path->second;
-    if (status != nullptr) {
-        const auto [same_inode, is_new_inode] =
-            inodes_.emplace(std::pair(status->st_dev, status->st_ino), json);
-        if (!is_new_inode) other = same_inode->second;
+    const std::string other = owner_of(config.file, status);
+    if (!other.empty()) {
+        return complain(json, config.file, "a file of its own; this is that of " + other);
     }
-    if (!other.empty()) complain(json, config.file, "a file of its own; this is that of " + other);
+    paths_.emplace(canonical(config.file), json);
+    if (status != nullptr) inodes_.emplace(std::pair(status->st_dev, status->st_ino), json);
+}
+
+// The place of the export whose data file this is; empty when it is nobody's.
+std::string PathCheck::owner_of(const std::string& path, const struct stat* status) const {
+    if (const auto same = paths_.find(canonical(path)); same != paths_.end()) return same->second;
+    if (status == nullptr) return {};
+    const auto same = inodes_.find(std::pair(status->st_dev, status->st_ino));
+    return same == inodes_.end() ? "" : same->second;
 }
 
 void PathCheck::check_log(const std::string& path) {
     const Found found = look_at(path);
-    if (found.error == 0) {
+    const std::string owner = owner_of(path, found.error == 0 ? &found.status : nullptr);
+    if (!owner.empty()) {
+        complain("/log/file", path, "a file of its own; this is that of " + owner);
+    } else if (found.error == 0) {
         if (S_ISDIR(found.status.st_mode)) {
             complain("/log/file", path, "a file; this is a folder");
         } else if (!may_access(path, W_OK)) {

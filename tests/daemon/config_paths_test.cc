@@ -37,7 +37,7 @@ class ConfigPaths : public ::testing::Test {
         Config config;
         config.exports.push_back({.name = "a",
                                   .file = file,
-                                  .size = 4096,
+                                  .size = size_,
                                   .create = create,
                                   .is_read_only = is_read_only});
         return text_of(check_paths(config));
@@ -61,6 +61,7 @@ class ConfigPaths : public ::testing::Test {
     std::string quoted(std::string_view name) const { return '"' + file(name) + '"'; }
 
     support::TemporaryDirectory folder_;
+    uint64_t size_ = 1;  // That is configured.
 };
 
 TEST_F(ConfigPaths, WhatExistsOrCanBeMadeIsFine) {
@@ -110,8 +111,51 @@ TEST_F(ConfigPaths, AFileIsNoFolder) {
 TEST_F(ConfigPaths, AFifoIsNoDataFile) {
     ASSERT_EQ(mkfifo(file("fifo").c_str(), 0600), 0);
     EXPECT_EQ(complaint_about(file("fifo")),
-              "c: /exports/0/file: " + quoted("fifo") +
-                  ": a regular file or a block device; this is neither");
+              "c: /exports/0/file: " + quoted("fifo") + ": a regular file; this is something else");
+}
+
+// What the start would refuse must not pass a check.
+TEST_F(ConfigPaths, ABlockDeviceIsNoDataFile) {
+    const std::string device = file("device");
+    if (mknod(device.c_str(), S_IFBLK | 0600, dev_t(1)) != 0) {
+        GTEST_SKIP() << "only the superuser makes devices";
+    }
+    EXPECT_EQ(complaint_about(device), "c: /exports/0/file: " + quoted("device") +
+                                           ": a regular file; this is something else");
+}
+
+TEST_F(ConfigPaths, AFileIsAtLeastAsLongAsItsSize) {
+    support::write_file(file("a.img"), "data");
+    size_ = 4;
+    EXPECT_EQ(complaint_about(file("a.img")), "");
+    for (const bool create : {false, true}) {
+        size_ = 5;
+        EXPECT_EQ(complaint_about(file("a.img"), create),
+                  "c: /exports/0/size: 5: at most 4 bytes, as many as " + file("a.img") +
+                      " has; or a larger file");
+    }
+}
+
+TEST_F(ConfigPaths, AnEmptyFileIsNoDisk) {
+    support::write_file(file("a.img"), "");
+    size_ = 0;
+    EXPECT_EQ(complaint_about(file("a.img")),
+              "c: /exports/0/size: 0: a file of at least 1 byte; " + file("a.img") + " is empty");
+}
+
+TEST_F(ConfigPaths, TheLogIsNotWrittenIntoADataFile) {
+    support::write_file(file("a.img"), "x");
+    std::filesystem::create_hard_link(file("a.img"), file("hard.img"));
+    for (const char* const log : {"a.img", "hard.img", "new.img"}) {
+        Config config;
+        config.exports.push_back({.name = "a", .file = file("a.img")});
+        config.exports.push_back(
+            {.name = "b", .file = file("new.img"), .size = 4096, .create = true});
+        config.log.file = file(log);
+        EXPECT_EQ(text_of(check_paths(config)),
+                  "c: /log/file: " + quoted(log) + ": a file of its own; this is that of " +
+                      (log == std::string_view("new.img") ? "/exports/1/file" : "/exports/0/file"));
+    }
 }
 
 TEST_F(ConfigPaths, ASocketNeverReplacesAnotherKindOfFile) {

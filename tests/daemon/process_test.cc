@@ -26,6 +26,22 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+// A file that this process owns: blockd cannot have it.
+class OwnedFile {
+  public:
+    explicit OwnedFile(const std::string& path) {
+        support::write_file(path, "x");
+        descriptor_ = open(path.c_str(), O_RDWR | O_CLOEXEC);
+        EXPECT_EQ(flock(descriptor_, LOCK_EX | LOCK_NB), 0);
+    }
+    ~OwnedFile() { close(descriptor_); }
+    OwnedFile(const OwnedFile&) = delete;
+    OwnedFile& operator=(const OwnedFile&) = delete;
+
+  private:
+    int descriptor_ = -1;
+};
+
 class BlockdProcess : public ::testing::Test {
   protected:
     std::string file(std::string_view name) const { return folder_.file(name); }
@@ -122,9 +138,9 @@ TEST_F(BlockdProcess, AMissingFileIsNamed) {
 
 TEST_F(BlockdProcess, AFileThatIsTooSmallIsNamedAndKept) {
     support::write_file(file("disk.img"), "only some bytes");
-    EXPECT_EQ(run(one_export()), exit_code::start_failed);
-    EXPECT_THAT(output_, HasSubstr(file("disk.img")));
-    EXPECT_THAT(output_, HasSubstr("15"));
+    EXPECT_EQ(run(one_export()), exit_code::wrong_config);
+    EXPECT_THAT(output_, HasSubstr("--size: 1048576: at most 15 bytes, as many as " +
+                                   file("disk.img") + " has"));
     EXPECT_EQ(support::read_file(file("disk.img")), "only some bytes");
     EXPECT_FALSE(exists("b.sock"));
 }
@@ -154,22 +170,22 @@ TEST_F(BlockdProcess, AFullDiskIsToldAndLeavesNothingBehind) {
 }
 
 TEST_F(BlockdProcess, NoFileIsMadeWhenAnotherCannotBeOpened) {
-    support::write_file(file("small.img"), "x");
+    const OwnedFile owned(file("owned.img"));
     const std::string path = config(R"({"listeners": [{"unix": "b.sock"}], "exports": [
         {"name": "new", "file": "new.img", "size": "1MiB", "create": true},
-        {"name": "small", "file": "small.img", "size": "1MiB"}]})");
+        {"name": "owned", "file": "owned.img"}]})");
     EXPECT_EQ(run({"--config", path}), exit_code::start_failed);
-    EXPECT_THAT(output_, HasSubstr(file("small.img")));
+    EXPECT_THAT(output_, HasSubstr(file("owned.img")));
     EXPECT_FALSE(exists("new.img") || exists("b.sock"));
 }
 
 TEST_F(BlockdProcess, AFailedStartIsToldOnStderrWhenTheLogIsAFile) {
-    support::write_file(file("small.img"), "x");
+    const OwnedFile owned(file("owned.img"));
     const std::string path = config(R"({"listeners": [{"unix": "b.sock"}], "exports": [
-        {"name": "small", "file": "small.img", "size": "1MiB"}],
+        {"name": "owned", "file": "owned.img"}],
         "log": {"file": "b.log", "format": "json"}})");
     EXPECT_EQ(run({"--config", path}), exit_code::start_failed);
-    EXPECT_THAT(output_, StartsWith("blockd: export \"small\": "));
+    EXPECT_THAT(output_, StartsWith("blockd: export \"owned\": "));
     EXPECT_THAT(support::read_file(file("b.log")), HasSubstr("\"message\":\"cannot start\""));
 }
 
