@@ -25,9 +25,7 @@ constexpr uint64_t other_files_max = 64;
 int32_t Daemon::run() {
     surroundings_.log.write(LogLevel::info, "starting", {{"version", version}});
     raise_limits();
-    const int32_t code = serve();
-    log_failures();
-    return code;
+    return serve();
 }
 
 void Daemon::raise_limits() {
@@ -43,6 +41,7 @@ int32_t Daemon::serve() {
     ExportFiles files;
     failures_ = files.open(config_.exports, surroundings_.log);
     if (!failures_.empty()) {
+        log_failures();
         files.close();
         return exit_code::start_failed;
     }
@@ -50,6 +49,7 @@ int32_t Daemon::serve() {
         io::make_kqueue_backend({.disk_workers = config_.io.disk_workers});
     if (!backend) {
         failures_.push_back("cannot start the IO loop: " + error_text(backend.error()));
+        log_failures();
         files.close();
         return exit_code::start_failed;
     }

@@ -40,8 +40,8 @@ Service::Service(const Surroundings& surroundings, const Config& config,
 
 int32_t Service::run(std::vector<std::string>& failures) {
     loop_.tick();  // Reads the clock.
-    const bool is_listening = listen(failures);
-    if (is_listening) {
+    is_started_ = listen(failures);
+    if (is_started_) {
         announce();
     } else {
         stop();
@@ -55,7 +55,7 @@ int32_t Service::run(std::vector<std::string>& failures) {
             exit_overdue();
         }
     }
-    return is_listening ? exit_code_of_drain() : exit_code::start_failed;
+    return exit_code_of_drain();
 }
 
 bool Service::listen(std::vector<std::string>& failures) {
@@ -64,6 +64,7 @@ bool Service::listen(std::vector<std::string>& failures) {
         if (!address) {
             failures.push_back("cannot listen on " + options.address.text() + ": " +
                                error_text(address.error()));
+            log_.write(LogLevel::error, "cannot start", {{"reason", failures.back()}});
             continue;
         }
         if (address->family() == io::AddressFamily::unix_path) socket_paths_.add(address->path());
@@ -136,21 +137,25 @@ void Service::stop_done(server::StopReport report) {
 void Service::exit_overdue() {
     log_.write(LogLevel::error, "stopped: not clean",
                {{"reason", "the disk did not finish in time"}});
-    _exit(exit_code::unclean);
+    _exit(unclean_exit_code());
+}
+
+int32_t Service::unclean_exit_code() const {
+    return is_started_ ? exit_code::unclean : exit_code::start_failed;
 }
 
 int32_t Service::exit_code_of_drain() const {
     ASSERT(report_.has_value());
     if (report_->is_clean && report_->failed_exports == 0) {
         log_.write(LogLevel::info, "stopped: clean");
-        return exit_code::clean;
+        return is_started_ ? exit_code::clean : exit_code::start_failed;
     }
     log_.write(LogLevel::error, "stopped: not clean",
                {{"cut_off", report_->is_clean ? "no" : "yes"},
                 {"failed_exports", uint64_t(report_->failed_exports)}});
     // What is still in flight owns memory of the server and of the loop: no destructor may run.
-    if (!report_->is_clean) _exit(exit_code::unclean);
-    return exit_code::unclean;
+    if (!report_->is_clean) _exit(unclean_exit_code());
+    return unclean_exit_code();
 }
 
 }  // namespace blockd::daemon

@@ -34,7 +34,7 @@ class Service {
     Service& operator=(const Service&) = delete;
 
     // Listens everywhere, tells that it is ready, serves until a signal comes, and drains. What
-    // went wrong while starting goes to `failures`. Returns the exit code.
+    // went wrong while starting goes to the log and to `failures`. Returns the exit code.
     //
     // When the drain does not come to its end in time, the process ends here and at once: a disk
     // that hangs holds every orderly way out.
@@ -50,6 +50,7 @@ class Service {
     void stop_done(server::StopReport report);
     [[noreturn]] void exit_overdue();
     int32_t exit_code_of_drain() const;
+    int32_t unclean_exit_code() const;
 
     io::Loop& loop_;
     server::Log& log_;
@@ -61,6 +62,7 @@ class Service {
     std::vector<io::Address> addresses_;  // Where it listens.
     server::Server server_;
     SignalWatch signals_;
+    bool is_started_ = false;  // It listens everywhere.
     bool is_stopping_ = false;
     uint64_t stop_deadline_ns_ = 0;
     std::optional<server::StopReport> report_;
