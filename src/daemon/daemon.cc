@@ -10,6 +10,7 @@
 #include "daemon/export_files.h"
 #include "daemon/file_limit.h"
 #include "daemon/service.h"
+#include "daemon/start_watch.h"
 #include "daemon/version.h"
 
 namespace blockd::daemon {
@@ -39,11 +40,10 @@ void Daemon::raise_limits() {
 
 int32_t Daemon::serve() {
     ExportFiles files;
-    failures_ = files.open(config_.exports, surroundings_.log);
-    if (!failures_.empty()) {
-        log_failures();
+    const std::optional<int32_t> ended = open(files);
+    if (ended) {
         files.close();
-        return exit_code::start_failed;
+        return *ended;
     }
     Result<std::unique_ptr<io::Backend>> backend =
         io::make_kqueue_backend({.disk_workers = config_.io.disk_workers});
@@ -69,6 +69,21 @@ int32_t Daemon::serve() {
     }
     if (code != exit_code::unclean) files.close();
     return code;
+}
+
+// The exit code, when that is all there is to do. From the end of the watch on, signals wait for
+// the Service.
+std::optional<int32_t> Daemon::open(ExportFiles& files) {
+    StartWatch watch(surroundings_.log);
+    failures_ = files.open(config_.exports, surroundings_.log, watch);
+    log_failures();
+    if (!failures_.empty() || watch.is_stop_asked()) files.close();
+    const bool is_stop_asked = watch.end();
+    if (!failures_.empty()) return exit_code::start_failed;
+    if (!is_stop_asked) return std::nullopt;
+
+    surroundings_.log.write(LogLevel::info, "stopped before it served");
+    return exit_code::clean;
 }
 
 void Daemon::log_failures() {

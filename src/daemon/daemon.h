@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "server/log.h"
 
 namespace blockd::daemon {
+
+class ExportFiles;
 
 class Daemon {
   public:
@@ -33,6 +36,7 @@ class Daemon {
 
   private:
     int32_t serve();
+    std::optional<int32_t> open(ExportFiles& files);
     void raise_limits();
     void log_failures();
 

@@ -42,11 +42,11 @@ void log_state(const ExportConfig& config, const io::DataFile& file, bool is_new
 }  // namespace
 
 std::vector<std::string> ExportFiles::open(const std::vector<ExportConfig>& configs,
-                                           server::Log& log) {
+                                           server::Log& log, StartWatch& watch) {
     ASSERT(files_.empty());
     files_.resize(configs.size());
     std::vector<size_t> missing;
-    for (size_t index = 0; index < configs.size(); ++index) {
+    for (size_t index = 0; index < configs.size() && !watch.is_stop_asked(); ++index) {
         const ExportConfig& config = configs[index];
         if (config.create && !exists(config.file)) {
             missing.push_back(index);
@@ -55,7 +55,8 @@ std::vector<std::string> ExportFiles::open(const std::vector<ExportConfig>& conf
         }
     }
     for (const size_t index : missing) {
-        if (!failures_.empty()) break;
+        if (!failures_.empty() || watch.is_stop_asked()) break;
+        const StartWatch::Making making(watch, configs[index].file);
         if (open_one(configs[index], io::DataFilePurpose::format, files_[index])) {
             log_state(configs[index], files_[index], true, log);
         }

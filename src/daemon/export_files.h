@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "daemon/config.h"
+#include "daemon/start_watch.h"
 #include "server/log.h"
 #include "server/server.h"
 
@@ -18,8 +19,10 @@ class ExportFiles {
 
     // Opens every file, then makes those that are missing; nothing is made when one cannot be
     // opened. Returns what went wrong, a sentence for each export. Logs each export's state: a
-    // weak sync and a cached file are warnings. Blocks.
-    std::vector<std::string> open(const std::vector<ExportConfig>& configs, server::Log& log);
+    // weak sync and a cached file are warnings. Blocks; between two files it stops when `watch`
+    // says so.
+    std::vector<std::string> open(const std::vector<ExportConfig>& configs, server::Log& log,
+                                  StartWatch& watch);
 
     // As the server wants them, in the config's order.
     std::vector<server::ExportOptions> options(const std::vector<ExportConfig>& configs) const;

@@ -8,7 +8,6 @@
 #include "daemon/exit_code.h"
 
 namespace blockd::daemon {
-namespace {
 
 sigset_t ending_signals() {
     sigset_t signals;
@@ -18,10 +17,9 @@ sigset_t ending_signals() {
     return signals;
 }
 
-}  // namespace
-
 void take_over_signals() {
-    const sigset_t signals = ending_signals();
+    sigset_t signals = ending_signals();
+    sigaddset(&signals, wake_signal);
     ASSERT(pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0);
     signal(SIGPIPE, SIG_IGN);
 }

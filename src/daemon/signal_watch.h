@@ -7,15 +7,24 @@
 #include <blockd/io/callback.h>
 #include <blockd/io/loop.h>
 
+#include <signal.h>
+
 #include <atomic>
 #include <cstdint>
 #include <thread>
 
 namespace blockd::daemon {
 
-// Blocks SIGTERM and SIGINT for this thread and all that it starts; ignores SIGPIPE. Call it
-// before any other thread exists.
+// Wakes a thread that waits for the two at its end. Not one of them, which would swallow a signal
+// that came at that moment.
+inline constexpr int wake_signal = SIGUSR2;
+
+// Blocks all three for this thread and all that it starts; ignores SIGPIPE. Call it before any
+// other thread exists.
 void take_over_signals();
+
+// The set of both, for sigwait().
+sigset_t ending_signals();
 
 class SignalWatch {
   public:
