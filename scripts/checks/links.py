@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Dead links in the documents: relative links, their anchors, and paths of this tree in `code`."""
+"""The documents: dead links, relative ones, their anchors, and paths of this tree in `code`; and
+shell blocks that cannot be pasted."""
 import re
 import sys
 
@@ -9,6 +10,9 @@ link_pattern = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 code_pattern = re.compile(r"`([^`\s]+)`")
 heading_pattern = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.M)
 fence_pattern = re.compile(r"^(```|~~~).*?^\1\s*$", re.M | re.S)
+
+shell_pattern = re.compile(r"^```sh\n(.*?)^```", re.M | re.S)
+quoted_pattern = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 # `code` that begins with one of these is a path of this tree.
 folders = ("include/", "src/", "tests/", "scripts/", "docs/", "config/", "systemd/", "launchd/")
@@ -44,6 +48,16 @@ def judge_code(target):
     return None if (root / target).exists() else f"no such path {target}"
 
 
+def comments(text):
+    """Offsets of the lines with a comment: an interactive zsh, macOS' shell, takes # for a word."""
+    for block in shell_pattern.finditer(text):
+        offset = block.start(1)
+        for line in block.group(1).splitlines(keepends=True):
+            if re.search(r"(^|\s)#", quoted_pattern.sub("", line)):
+                yield offset
+            offset += len(line)
+
+
 def blanked(match):
     return re.sub(r"[^\n]", " ", match.group(0))
 
@@ -53,8 +67,10 @@ def main():
     for path in project_files():
         if path.suffix != ".md":
             continue
-        text = fence_pattern.sub(blanked, text_of(path) or "")
-        found = [(m.start(), judge_link(path, m.group(1))) for m in link_pattern.finditer(text)]
+        whole = text_of(path) or ""
+        text = fence_pattern.sub(blanked, whole)
+        found = [(offset, "a comment in a shell block") for offset in comments(whole)]
+        found += [(m.start(), judge_link(path, m.group(1))) for m in link_pattern.finditer(text)]
         found += [(m.start(), judge_code(m.group(1))) for m in code_pattern.finditer(text)]
         for offset, complaint in sorted(entry for entry in found if entry[1]):
             line = text.count("\n", 0, offset) + 1
