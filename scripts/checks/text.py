@@ -6,6 +6,7 @@ import sys
 from project_files import project_files, report, text_of
 
 line_count_max = {".h": 200, ".cc": 500}
+test_line_count_max = 70
 column_max = 100
 
 vague_names = {"manager", "util", "utils", "helper", "helpers", "common", "misc"}
@@ -48,6 +49,18 @@ def check_source(path, lines):
             yield number, "a platform is a file that meson picks, not an #if"
 
 
+# clang-tidy counts every other function, but says nothing of what a system header's macro begins.
+def check_tests(lines):
+    start = None
+    for number, line in enumerate(lines, 1):
+        if re.match(r"(TYPED_)?TEST(_F|_P)?\(", line):
+            start = number
+        elif line.startswith("}") and start is not None:
+            if number - start - 1 > test_line_count_max:
+                yield start, f"a test of {number - start - 1} lines; at most {test_line_count_max}"
+            start = None
+
+
 def check_words(path, lines):
     is_code = path.suffix in (".h", ".cc", ".py", "") or path.name == "meson.build"
     for number, line in enumerate(lines, 1):
@@ -76,6 +89,7 @@ def main():
         found = list(check_words(path, lines))
         if path.suffix in line_count_max:
             found += check_source(path, lines)
+            found += check_tests(lines)
         complaints += [f"{path}:{number}: {what}" for number, what in found]
     return report(complaints)
 
