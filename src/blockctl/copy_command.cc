@@ -5,7 +5,7 @@
 #include "blockctl/message.h"
 #include "blockctl/output.h"
 #include "blockctl/progress_display.h"
-#include "blockctl/waiter.h"
+#include "nbd/printable.h"
 
 namespace blockd::blockctl {
 namespace {
@@ -25,7 +25,7 @@ ExitStatus copy_all(io::Loop& loop, Endpoints& endpoints, const Invocation& invo
     display.finish(copy.size_done(), loop.now_ns());
     if (!copy.failure()) return ExitStatus::done;
 
-    complain(printable(copy.failure()->text));
+    complain(nbd::printable(copy.failure()->text));
     return copy.failure()->is_server ? ExitStatus::server : ExitStatus::file;
 }
 

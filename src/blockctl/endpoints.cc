@@ -4,7 +4,7 @@
 
 #include "blockctl/message.h"
 #include "blockctl/null_endpoint.h"
-#include "blockctl/output.h"
+#include "nbd/printable.h"
 
 namespace blockd::blockctl {
 namespace {
@@ -65,7 +65,7 @@ ExitStatus Endpoints::open_server(const Location& location, std::unique_ptr<Endp
                                                            .wants_block_status = true});
     const std::string complaint = server->open();
     if (!complaint.empty()) {
-        complain(printable(complaint));
+        complain(nbd::printable(complaint));
         return ExitStatus::server;
     }
     endpoint = std::move(server);

@@ -5,6 +5,7 @@
 #include "blockctl/output.h"
 #include "blockctl/session.h"
 #include "blockctl/size_text.h"
+#include "nbd/printable.h"
 
 namespace blockd::blockctl {
 namespace {
@@ -28,10 +29,10 @@ std::string text_of(std::string_view uri, const client::ExportInfo& info) {
     const bool is_read_only = (info.flags & nbd::transmission_flag::read_only) != 0;
     std::string text = "uri:                 " + std::string(uri) + "\n";
     text += "export:              ";
-    text += info.name.empty() ? "(default)" : printable(info.name);
+    text += info.name.empty() ? "(default)" : nbd::printable(info.name);
     text += "\n";
     if (!info.description.empty()) {
-        text += "description:         " + printable(info.description) + "\n";
+        text += "description:         " + nbd::printable(info.description) + "\n";
     }
     text += "size:                " + size_line(info.size) + "\n";
     text += std::string("access:              ") + (is_read_only ? "read-only" : "read and write") +

@@ -2,6 +2,7 @@
 #include "blockctl/json_output.h"
 #include "blockctl/output.h"
 #include "blockctl/session.h"
+#include "nbd/printable.h"
 
 namespace blockd::blockctl {
 namespace {
@@ -9,8 +10,9 @@ namespace {
 std::string lines_of(const std::vector<client::ListedExport>& exports) {
     std::string text;
     for (const client::ListedExport& listed : exports) {
-        text += listed.name.empty() ? "(default)" : printable(listed.name);
-        if (!listed.description.empty()) text.append("\t").append(printable(listed.description));
+        text += listed.name.empty() ? "(default)" : nbd::printable(listed.name);
+        if (!listed.description.empty())
+            text.append("\t").append(nbd::printable(listed.description));
         text += "\n";
     }
     return text;

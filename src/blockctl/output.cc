@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -25,21 +24,6 @@ ExitStatus print(std::string_view text) {
     if (write_all(STDOUT_FILENO, std::as_bytes(std::span(text)))) return ExitStatus::done;
     complain(std::string("cannot write to stdout: ") + std::strerror(errno));
     return ExitStatus::file;
-}
-
-std::string printable(std::string_view text) {
-    std::string shown;
-    for (const char character : text) {
-        const auto byte = static_cast<unsigned char>(character);
-        if (byte >= ' ' && byte != 0x7f) {
-            shown += character;
-            continue;
-        }
-        std::array<char, 8> escaped{};
-        std::snprintf(escaped.data(), escaped.size(), "\\x%02x", unsigned(byte));
-        shown += escaped.data();
-    }
-    return shown;
 }
 
 }  // namespace blockd::blockctl

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "blockctl/exit_status.h"
@@ -16,8 +15,5 @@ bool write_all(int fd, std::span<const std::byte> bytes);
 
 // `done`, or a complaint and `file`.
 ExitStatus print(std::string_view text);
-
-// Text of a server for a terminal: control characters become "\x1b".
-std::string printable(std::string_view text);
 
 }  // namespace blockd::blockctl

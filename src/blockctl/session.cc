@@ -6,6 +6,7 @@
 #include "blockctl/message.h"
 #include "blockctl/output.h"
 #include "blockctl/server_address.h"
+#include "nbd/printable.h"
 #include "blockctl/waiter.h"
 
 namespace blockd::blockctl {
@@ -48,9 +49,7 @@ ExitStatus Session::open(BlockStatus block_status) {
     is_open_ = bool(connected);
     if (connected) return ExitStatus::done;
 
-    const std::string& said = client_->failure_text();
-    complain("cannot connect to " + name_ + ": " +
-             (said.empty() ? words_of(connected.error()) : printable(said)));
+    complain("cannot connect to " + name_ + ": " + words_of_failure(connected.error()));
     return ExitStatus::server;
 }
 
@@ -64,9 +63,7 @@ ExitStatus Session::list() {
     const Result<Ok> listed = waiter.wait(*loop_);
     if (listed) return ExitStatus::done;
 
-    const std::string& said = client_->failure_text();
-    complain("cannot list the exports of " + name_ + ": " +
-             (said.empty() ? words_of(listed.error()) : printable(said)));
+    complain("cannot list the exports of " + name_ + ": " + words_of_failure(listed.error()));
     return ExitStatus::server;
 }
 
@@ -105,11 +102,14 @@ ExitStatus Session::fail(const char* action, uint64_t offset, uint64_t size,
     const std::string range =
         size == 0 ? ""
                   : std::to_string(size) + " bytes at offset " + std::to_string(offset) + " of ";
-    const std::string& said = client_->failure_text();
-    complain(std::string("cannot ") + action + " " + range + name_ + ": " +
-             (said.empty() ? words_of(error) : printable(said)));
+    complain(std::string("cannot ") + action + " " + range + name_ + ": " + words);
     return ExitStatus::server;
 }
+std::string Session::words_of_failure(const Error& error) const {
+    const std::string& said = client_->failure_text();
+    return said.empty() ? words_of(error) : nbd::printable(said);
+}
+
 
 uint64_t Session::request_size() const {
     constexpr uint64_t pipelined_size = 1u << 20;

@@ -35,7 +35,11 @@ class Session {
     ExitStatus require_range(uint64_t offset, uint64_t size) const;
 
     // A request failed: "cannot read 4096 bytes at offset 0 of URI: what the server said".
-    ExitStatus fail(const char* action, uint64_t offset, uint64_t size, const Error& error) const;
+    ExitStatus fail(const char* action, uint64_t offset, uint64_t size,
+                    const std::string& words) const;
+
+    // What the server, or the system, said of the last failure.
+    std::string words_of_failure(const Error& error) const;
 
     io::Loop& loop() { return *loop_; }
     client::Client& client() { return *client_; }

@@ -7,7 +7,7 @@
 #include "blockctl/message.h"
 #include "blockctl/output.h"
 #include "blockctl/progress_display.h"
-#include "blockctl/waiter.h"
+#include "nbd/printable.h"
 
 namespace blockd::blockctl {
 namespace {
@@ -36,7 +36,7 @@ ExitStatus compare_all(io::Loop& loop, Endpoints& endpoints, const Invocation& i
     display.finish(compare.size_done(), loop.now_ns());
 
     if (compare.failure()) {
-        complain(printable(compare.failure()->text));
+        complain(nbd::printable(compare.failure()->text));
         return compare.failure()->is_server ? ExitStatus::server : ExitStatus::file;
     }
     if (!compare.difference()) return ExitStatus::done;

@@ -34,7 +34,7 @@ std::string words_of_failure(const nbd::PendingReply& pending, std::string_view 
                 std::to_string(pending.offset);
     }
     text += std::string(": ") + nbd::words_of(pending.error);
-    if (!said.empty()) text += " (\"" + nbd::printable(said) + "\")";
+    if (!said.empty()) text += " (\"" + nbd::printable_front(said) + "\")";
     return text;
 }
 

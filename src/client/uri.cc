@@ -7,6 +7,7 @@
 #include <charconv>
 #include <optional>
 
+#include "nbd/percent_encoding.h"
 #include "nbd/wire_bytes.h"
 
 namespace blockd::client {
@@ -45,24 +46,6 @@ std::optional<std::string> decode(std::string_view text) {
         index += 2;
     }
     return decoded;
-}
-
-// Leaves what the URI syntax allows in a path, and what means something in it.
-std::string encode(std::string_view text) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
-    constexpr std::string_view plain = "-._~/:@!$'()*,";
-    std::string encoded;
-    for (const char letter : text) {
-        const bool is_alphanumeric =
-            (lower(letter) >= 'a' && lower(letter) <= 'z') || (letter >= '0' && letter <= '9');
-        if (is_alphanumeric || plain.find(letter) != std::string_view::npos) {
-            encoded += letter;
-            continue;
-        }
-        const size_t byte = static_cast<unsigned char>(letter);
-        encoded += {'%', digits[byte >> 4], digits[byte & 15]};
-    }
-    return encoded;
 }
 
 // What stands before `separator`, which goes as well; all of `rest` when there is none.
@@ -189,11 +172,14 @@ std::variant<Uri, std::string> parse_uri(std::string_view text) {
 }
 
 std::string Uri::text() const {
-    if (is_unix) return "nbd+unix:///" + encode(export_name) + "?socket=" + encode(socket_path);
+    if (is_unix)
+        return "nbd+unix:///" + nbd::percent_encoded(export_name) +
+               "?socket=" + nbd::percent_encoded(socket_path);
     const bool is_ipv6 = host.find(':') != std::string::npos;
-    const std::string bracketed = is_ipv6 ? "[" + encode(host) + "]" : encode(host);
+    const std::string bracketed =
+        is_ipv6 ? "[" + nbd::percent_encoded(host) + "]" : nbd::percent_encoded(host);
     const std::string port_text = port == nbd::default_port ? "" : ":" + std::to_string(port);
-    return "nbd://" + bracketed + port_text + "/" + encode(export_name);
+    return "nbd://" + bracketed + port_text + "/" + nbd::percent_encoded(export_name);
 }
 
 bool looks_like_uri(std::string_view text) {

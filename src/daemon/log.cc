@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemon/escape.h"
+#include "nbd/printable.h"
 
 namespace blockd::daemon {
 namespace {
@@ -68,12 +69,12 @@ std::string value_text(LogFormat format, const server::LogField& field) {
 std::string log_line_text(LogFormat format, std::string_view message,
                           std::span<const server::LogField> fields) {
     const bool is_json = format == LogFormat::json;
-    std::string line = is_json ? "\"message\":" + escape_json(message) : escape_plain(message);
+    std::string line = is_json ? "\"message\":" + escape_json(message) : nbd::printable(message);
     for (const server::LogField& field : fields) {
         if (is_json) {
             line += ',' + escape_json(field.key) + ':';
         } else {
-            line += ' ' + escape_plain(field.key) + '=';
+            line += ' ' + nbd::printable(field.key) + '=';
         }
         line += value_text(format, field);
     }

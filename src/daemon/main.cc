@@ -13,7 +13,7 @@
 
 #include "daemon/config.h"
 #include "daemon/daemon.h"
-#include "daemon/escape.h"
+#include "nbd/printable.h"
 #include "daemon/exit_code.h"
 #include "daemon/options.h"
 #include "daemon/service_notifier.h"
@@ -48,7 +48,7 @@ void print_complaints(const Options& options, const Complaints& complaints) {
 
 int32_t print_checked(const Options& options, const Config& config) {
     const std::string subject = options.config_file.empty() ? "blockd" : options.config_file;
-    std::cout << escape_plain(subject) << ": right: " << config.exports.size() << " exports, "
+    std::cout << nbd::printable(subject) << ": right: " << config.exports.size() << " exports, "
               << config.listeners.size() << " listeners\n";
     return exit_code::clean;
 }
@@ -56,7 +56,7 @@ int32_t print_checked(const Options& options, const Config& config) {
 int32_t serve(const Config& config, const std::string& program) {
     auto log = make_log(config.log);
     if (const std::string* const reason = std::get_if<std::string>(&log)) {
-        std::cerr << "blockd: " << escape_plain(*reason) << '\n';
+        std::cerr << "blockd: " << nbd::printable(*reason) << '\n';
         return exit_code::start_failed;
     }
     const char* const socket = std::getenv("NOTIFY_SOCKET");
@@ -71,7 +71,7 @@ int32_t serve(const Config& config, const std::string& program) {
     // Who starts it by hand looks here, not into the log file.
     if (!config.log.file.empty()) {
         for (const std::string& failure : daemon.failures()) {
-            std::cerr << "blockd: " << escape_plain(failure) << '\n';
+            std::cerr << "blockd: " << nbd::printable(failure) << '\n';
         }
     }
     return code;
@@ -105,7 +105,8 @@ int main(int count, char** arguments) {
     take_over_signals();  // Before any thread starts.
     const auto options = parse_options(count, arguments);
     if (const auto* const error = std::get_if<UsageError>(&options)) {
-        std::cerr << "blockd: " << escape_plain(error->message) << "\nTry: blockd --help\n";
+        const std::string message = blockd::nbd::printable(error->message);
+        std::cerr << "blockd: " << message << "\nTry: blockd --help\n";
         return exit_code::wrong_config;
     }
     return run(std::get<Options>(options), count > 0 ? arguments[0] : "blockd");

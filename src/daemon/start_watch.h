@@ -1,5 +1,5 @@
-// SIGTERM and SIGINT while blockd opens and makes its data files, before a loop runs: no system call
-// of that can be cut short, and one may take minutes.
+// SIGTERM and SIGINT while blockd opens and makes its data files, before a loop runs. No system
+// call of that can be cut short, and one may take minutes.
 //
 // The first signal asks for an end, which takes place between two files. When that takes longer
 // than the patience, the process ends where it is, with exit code 0: what was opened is as it was,

@@ -50,7 +50,7 @@ void ClientHandshake::end_of_stream() {
         status_ = Status::refused;
         failure_code_ = ErrorCode::not_found;
         failure_text_ = "the server closed the connection when it was asked for export '" +
-                        printable(options_.export_name) + "'";
+                        printable_front(options_.export_name) + "'";
         return;
     }
     break_off("the server closed the connection during the negotiation");

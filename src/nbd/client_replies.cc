@@ -123,8 +123,8 @@ void ClientHandshake::refused(OptionReply type, std::string_view text) {
     if (option_ == Option::go && type == OptionReply::error_unsupported) return send_export_name();
     const std::string what = option_ == Option::list
                                  ? std::string("to list its exports")
-                                 : "export '" + printable(options_.export_name) + "'";
-    const std::string said = text.empty() ? "" : " (\"" + printable(text) + "\")";
+                                 : "export '" + printable_front(options_.export_name) + "'";
+    const std::string said = text.empty() ? "" : " (\"" + printable_front(text) + "\")";
     refuse(code_of(type), "the server refused " + what + ": " + words_of(type) + said);
 }
 

@@ -24,28 +24,28 @@ uint32_t byte_at(std::string_view text, size_t index) {
     return static_cast<unsigned char>(text[index]);
 }
 
-// Bytes of the sequence at the front of `text`; 0 when it is malformed.
-size_t sequence_size(std::string_view text) {
+}  // namespace
+
+Utf8Character utf8_character(std::string_view text) {
+    ASSERT(!text.empty());
     const LeadByte lead = judge_lead_byte(byte_at(text, 0));
-    if (lead.sequence_size == 0 || lead.sequence_size > text.size()) return 0;
+    if (lead.sequence_size == 0 || lead.sequence_size > text.size()) return {};
     uint32_t value = lead.value_bits;
     for (size_t index = 1; index < lead.sequence_size; ++index) {
         const uint32_t byte = byte_at(text, index);
-        if ((byte & 0xc0) != 0x80) return 0;
+        if ((byte & 0xc0) != 0x80) return {};
         value = value << 6 | (byte & 0x3f);
     }
     const bool is_surrogate = value >= 0xd800 && value <= 0xdfff;
-    if (value < lead.value_min || value > 0x10ffff || is_surrogate) return 0;
-    return lead.sequence_size;
+    if (value < lead.value_min || value > 0x10ffff || is_surrogate) return {};
+    return {.code_point = value, .size = lead.sequence_size, .is_valid = true};
 }
-
-}  // namespace
 
 bool is_utf8(std::string_view text) {
     while (!text.empty()) {
-        const size_t size = sequence_size(text);
-        if (size == 0) return false;
-        text.remove_prefix(size);
+        const Utf8Character character = utf8_character(text);
+        if (!character.is_valid) return false;
+        text.remove_prefix(character.size);
     }
     return true;
 }

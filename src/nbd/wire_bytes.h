@@ -67,6 +67,16 @@ class WireReader {
 // Whether a string may travel in the protocol: UTF-8 without NUL, at most string_size_max bytes.
 bool is_wire_string(std::string_view text);
 
+// One character of a text, or one byte that is none.
+struct Utf8Character {
+    uint32_t code_point = 0;
+    size_t size = 1;  // Bytes that it takes.
+    bool is_valid = false;
+};
+
+// The one at the front of `text`, which is not empty.
+Utf8Character utf8_character(std::string_view text);
+
 // Whether `text` is well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view text);
 

@@ -41,7 +41,7 @@ class BlockdPeer : public BlockctlProcess {
     void serve(const std::string& limits = "{}") {
         support::write_file(directory.file("blockd.json"),
                             R"({"listeners": [{"unix": "s"}], "exports": [{"name": "disk",)"
-                            R"( "file": "disk.img"}], "limits": )" +
+                            R"( "file": "disk.img", "description": "red \u009b31m"}], "limits": )" +
                                 limits + "}");
         daemon.start({"--config", directory.file("blockd.json")});
         ASSERT_TRUE(daemon.wait_until_ready({.unix_path = directory.file("s")}));
@@ -191,6 +191,14 @@ TEST_F(BlockdPeer, ReadReplacesWhatTheOutputHeld) {
     EXPECT_EQ(run({"read", uri, "0", "4096", "--output", output}).status, 0);
     EXPECT_TRUE(support::read_file(output) == bytes.substr(0, 4096));
     EXPECT_EQ(run({"read", uri, "0", "4096", "--output", "/dev/null"}).status, 0);
+TEST_F(BlockdPeer, TerminalCannotBeSteeredByAnExport) {
+    serve();
+    for (const char* const command : {"list", "info"}) {
+        const std::string text = run({command, uri}).output;
+        EXPECT_NE(text.find("red \\xc2\\x9b31m"), std::string::npos) << text;
+    }
+}
+
 }
 
 TEST_F(BlockdPeer, ServerWithRoomForFewerConnectionsIsCopiedOverThose) {

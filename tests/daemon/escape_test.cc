@@ -1,4 +1,5 @@
 #include "daemon/escape.h"
+#include "nbd/printable.h"
 
 #include <gtest/gtest.h>
 
@@ -10,37 +11,37 @@ namespace {
 
 TEST(Escape, TextOfAnyScriptPasses) {
     for (const char* const text : {"demo", "диск", "磁盘", "дiск-1 ü", "\xf0\x9f\x92\xbe"}) {
-        EXPECT_EQ(escape_plain(text), text);
+        EXPECT_EQ(nbd::printable(text), text);
         EXPECT_EQ(escape_json(text), std::string("\"") + text + '"');
     }
 }
 
 TEST(Escape, LinesCannotBeForged) {
-    EXPECT_EQ(escape_plain("a\nb\r\tc"), "a\\x0ab\\x0d\\x09c");
+    EXPECT_EQ(nbd::printable("a\nb\r\tc"), "a\\x0ab\\x0d\\x09c");
     EXPECT_EQ(escape_field("a\nb"), "\"a\\x0ab\"");
     EXPECT_EQ(escape_json("a\nb"), "\"a\\u000ab\"");
-    EXPECT_EQ(escape_plain(std::string_view("a\0b", 3)), "a\\x00b");
+    EXPECT_EQ(nbd::printable(std::string_view("a\0b", 3)), "a\\x00b");
     EXPECT_EQ(escape_json(std::string_view("a\0b", 3)), "\"a\\u0000b\"");
 }
 
 TEST(Escape, TerminalsCannotBeSteered) {
-    EXPECT_EQ(escape_plain("\x1b[2J"), "\\x1b[2J");
-    EXPECT_EQ(escape_plain("\x7f"), "\\x7f");
-    EXPECT_EQ(escape_plain("\xc2\x9b"
-                           "2J"),
-              "\\xc2\\x9b2J");                                   // CSI as one C1 character.
-    EXPECT_EQ(escape_plain("\xe2\x80\xae"), "\\xe2\\x80\\xae");  // Right-to-left override.
-    EXPECT_EQ(escape_plain("\xe2\x80\xa8"), "\\xe2\\x80\\xa8");  // Line separator.
+    EXPECT_EQ(nbd::printable("\x1b[2J"), "\\x1b[2J");
+    EXPECT_EQ(nbd::printable("\x7f"), "\\x7f");
+    EXPECT_EQ(nbd::printable("\xc2\x9b"
+                             "2J"),
+              "\\xc2\\x9b2J");                                     // CSI as one C1 character.
+    EXPECT_EQ(nbd::printable("\xe2\x80\xae"), "\\xe2\\x80\\xae");  // Right-to-left override.
+    EXPECT_EQ(nbd::printable("\xe2\x80\xa8"), "\\xe2\\x80\\xa8");  // Line separator.
     EXPECT_EQ(escape_json("\xe2\x80\xa8"), "\"\\u2028\"");
 }
 
 TEST(Escape, BytesThatAreNotUtf8AreShownAsBytes) {
-    EXPECT_EQ(escape_plain("\xff"), "\\xff");
-    EXPECT_EQ(escape_plain("\xc0\xaf"), "\\xc0\\xaf");                    // Overlong.
-    EXPECT_EQ(escape_plain("\xe0\x80\xaf"), "\\xe0\\x80\\xaf");           // Overlong.
-    EXPECT_EQ(escape_plain("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // A surrogate.
-    EXPECT_EQ(escape_plain("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // Above U+10FFFF.
-    EXPECT_EQ(escape_plain("\xe2\x82"), "\\xe2\\x82");                    // Cut off.
+    EXPECT_EQ(nbd::printable("\xff"), "\\xff");
+    EXPECT_EQ(nbd::printable("\xc0\xaf"), "\\xc0\\xaf");                    // Overlong.
+    EXPECT_EQ(nbd::printable("\xe0\x80\xaf"), "\\xe0\\x80\\xaf");           // Overlong.
+    EXPECT_EQ(nbd::printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // A surrogate.
+    EXPECT_EQ(nbd::printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // Above U+10FFFF.
+    EXPECT_EQ(nbd::printable("\xe2\x82"), "\\xe2\\x82");                    // Cut off.
     EXPECT_EQ(escape_json("a\xff"), "\"a\\ufffd\"");
 }
 
@@ -61,7 +62,7 @@ TEST(Escape, NoBytesMakeASecondLineOrEndAQuotedField) {
         std::string bytes(random() % 24, '\0');
         std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<char>(random()); });
         for (const std::string& text :
-             {escape_plain(bytes), escape_field(bytes), escape_json(bytes)}) {
+             {nbd::printable(bytes), escape_field(bytes), escape_json(bytes)}) {
             EXPECT_TRUE(std::none_of(text.begin(), text.end(), [](char character) {
                 const uint8_t byte = static_cast<uint8_t>(character);
                 return byte < 0x20 || byte == 0x7f;

@@ -151,7 +151,7 @@ TEST(ClientHandshake, AServersWordsAreMadeFitForATerminal) {
                      .ack(Option::structured_reply)
                      .reply(Option::go, OptionReply::error_policy, bytes_of("\x1b[31mno\n")));
     EXPECT_EQ(client.failure_text(),
-              "the server refused export 'demo': its policy forbids it (\"?[31mno?\")");
+              "the server refused export 'demo': its policy forbids it (\"\\x1b[31mno\\x0a\")");
 }
 
 TEST(ClientHandshake, FallsBackToExportNameWhereGoIsUnknown) {
