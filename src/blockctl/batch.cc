@@ -53,7 +53,9 @@ Batch::Slot* Batch::acquire(const char* action, const Range& range) {
 
 void Batch::Slot::done(Result<Ok> result) {
     if (!result && !batch->failure_) {
-        batch->failure_ = Failure{.action = action, .range = range, .error = result.error()};
+        batch->failure_ = Failure{.action = action,
+                                  .range = range,
+                                  .words = batch->session_.words_of_failure(result.error())};
     }
     batch->idle_.push_back(*this);
 }
@@ -62,7 +64,7 @@ ExitStatus Batch::wait() {
     while (idle_.count() < depth) session_.loop().run_for_ns(wait_turn_ns);
     if (!failure_) return ExitStatus::done;
     return session_.fail(failure_->action, failure_->range.offset, failure_->range.size,
-                         failure_->error);
+                         failure_->words);
 }
 
 }  // namespace blockd::blockctl

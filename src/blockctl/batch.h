@@ -13,6 +13,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 
 #include "blockctl/session.h"
 
@@ -49,7 +50,7 @@ class Batch {
     struct Failure {
         const char* action;
         Range range;
-        Error error;
+        std::string words;  // Of this one: the client keeps those of the last failure.
     };
 
     // Null once a request has failed.

@@ -16,7 +16,8 @@ ExitStatus run_flush(const Invocation& invocation) {
     Waiter<Ok> waiter;
     session.client().flush(transfer, waiter.callback());
     const Result<Ok> flushed = waiter.wait(session.loop());
-    return flushed ? ExitStatus::done : session.fail("flush", 0, 0, flushed.error());
+    if (flushed) return ExitStatus::done;
+    return session.fail("flush", 0, 0, session.words_of_failure(flushed.error()));
 }
 
 }  // namespace blockd::blockctl

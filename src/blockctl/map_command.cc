@@ -29,7 +29,8 @@ ExitStatus fill(Session& session, ExtentMap& map) {
                                       waiter.callback());
         const Result<uint32_t> count = waiter.wait(session.loop());
         if (!count) {
-            return session.fail("get the block status of", offset, size, count.error());
+            return session.fail("get the block status of", offset, size,
+                                session.words_of_failure(count.error()));
         }
         for (const client::StatusExtent& extent : std::span(extents).first(*count)) {
             map.append(extent.size, extent.flags);

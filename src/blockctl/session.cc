@@ -4,10 +4,9 @@
 
 #include "blockctl/event_loop.h"
 #include "blockctl/message.h"
-#include "blockctl/output.h"
 #include "blockctl/server_address.h"
-#include "nbd/printable.h"
 #include "blockctl/waiter.h"
+#include "nbd/printable.h"
 
 namespace blockd::blockctl {
 
@@ -98,18 +97,18 @@ ExitStatus Session::refuse(const std::string& reason) const {
 }
 
 ExitStatus Session::fail(const char* action, uint64_t offset, uint64_t size,
-                         const Error& error) const {
+                         const std::string& words) const {
     const std::string range =
         size == 0 ? ""
                   : std::to_string(size) + " bytes at offset " + std::to_string(offset) + " of ";
     complain(std::string("cannot ") + action + " " + range + name_ + ": " + words);
     return ExitStatus::server;
 }
+
 std::string Session::words_of_failure(const Error& error) const {
     const std::string& said = client_->failure_text();
     return said.empty() ? words_of(error) : nbd::printable(said);
 }
-
 
 uint64_t Session::request_size() const {
     constexpr uint64_t pipelined_size = 1u << 20;

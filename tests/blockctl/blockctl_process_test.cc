@@ -245,6 +245,36 @@ TEST_F(NbdkitProcess, WriteErrorIsNotTakenForSuccess) {
     expect_complaint({"copy", directory.file("in"), uri}, 3, "cannot write ");
 }
 
+TEST_F(NbdkitProcess, ProgressInJsonIsNotDoneAfterAFailure) {
+    serve({"--filter=error", "error-pread=EIO", "error-rate=100%"});
+    for (const char* const command : {"copy", "verify"}) {
+        support::write_file(directory.file("x"), support::pattern(4 * mebibyte, 9));
+        const Outcome outcome = run({command, uri, directory.file("x"), "--progress=json"});
+        EXPECT_EQ(outcome.status, 3);
+        EXPECT_NE(outcome.errors.find("\"done\":false"), std::string::npos) << outcome.errors;
+        EXPECT_EQ(outcome.errors.find("\"done\":true"), std::string::npos) << outcome.errors;
+    }
+}
+
+// Where many requests fail, each in its own way, the words are those of the range.
+TEST_F(NbdkitProcess, FailureIsToldInItsOwnWords) {
+    const std::string socket = directory.file("s");
+    server = std::make_unique<ForeignServer>(
+        ServerKind::nbdkit,
+        std::vector<std::string>{
+            support::program_of(ServerKind::nbdkit), "-f", "-U", socket, "eval",
+            "get_size=echo 16M",
+            "pread=test $4 = 0 && echo EIO x >&2 || echo ENOMEM x >&2; exit 1"},
+        socket);
+    const Outcome outcome = run({"read", server->uri(), "0", "8MiB"});
+    EXPECT_EQ(outcome.status, 3);
+    const bool is_first = outcome.errors.find(" at offset 0 of ") != std::string::npos;
+    EXPECT_NE(
+        outcome.errors.find(is_first ? "bytes at offset 0: input/output error" : "out of memory"),
+        std::string::npos)
+        << outcome.errors;
+}
+
 TEST_F(NbdkitProcess, FailedFlushFailsTheCopy) {
     serve_failing_flush();
     support::write_file(directory.file("in"), support::pattern(mebibyte, 2));
