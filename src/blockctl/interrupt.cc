@@ -23,7 +23,9 @@ void end_on_interrupt() {
     action.sa_handler = interrupted;
     sigemptyset(&action.sa_mask);
     for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) {
-        sigaction(signal_number, &action, nullptr);
+        struct sigaction inherited {};
+        sigaction(signal_number, nullptr, &inherited);
+        if (inherited.sa_handler != SIG_IGN) sigaction(signal_number, &action, nullptr);
     }
 }
 

@@ -329,6 +329,18 @@ TEST_F(NbdkitProcess, InterruptEndsWithAMessage) {
         const Program::Files files = {.errors = directory.file("errors")};
         Program copy({blockctl_program(), "copy", uri, directory.file("x"), "--progress=json"},
                      files);
+TEST_F(NbdkitProcess, SignalThatWasIgnoredAtTheStartStaysSo) {
+    serve({"--filter=delay", "delay-read=1"});
+    const Program::Files files = {.errors = directory.file("errors")};
+    ::signal(SIGHUP, SIG_IGN);  // As nohup does.
+    Program copy({blockctl_program(), "copy", uri, directory.file("x"), "--progress=json"}, files);
+    ::signal(SIGHUP, SIG_DFL);
+    ASSERT_TRUE(support::eventually([&] { return !support::read_file(files.errors).empty(); }));
+    copy.signal(SIGHUP);
+    EXPECT_EQ(copy.wait(), 0) << support::read_file(files.errors);
+    EXPECT_TRUE(support::read_file(directory.file("x")) == support::read_file(disk));
+}
+
         ASSERT_TRUE(support::eventually([&] { return !support::read_file(files.errors).empty(); }));
         copy.signal(signal_number);
         EXPECT_EQ(copy.wait(), 128 + signal_number);
