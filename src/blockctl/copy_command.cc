@@ -22,7 +22,8 @@ ExitStatus copy_all(io::Loop& loop, Endpoints& endpoints, const Invocation& invo
         loop.run_for_ns(wait_turn_ns);
         display.update(copy.size_done(), loop.now_ns());
     }
-    display.finish(copy.size_done(), loop.now_ns());
+    display.finish(copy.failure() ? ProgressEnd::failed : ProgressEnd::done, copy.size_done(),
+                   loop.now_ns());
     if (!copy.failure()) return ExitStatus::done;
 
     complain(nbd::printable(copy.failure()->text));

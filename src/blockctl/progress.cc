@@ -52,11 +52,11 @@ void ProgressMeter::update(uint64_t size_done, uint64_t now_ns) {
     if (state_.rate > 0) state_.eta_s = (state_.size - size_done + state_.rate - 1) / state_.rate;
 }
 
-void ProgressMeter::finish(uint64_t size_done, uint64_t now_ns) {
+void ProgressMeter::finish(ProgressEnd end, uint64_t size_done, uint64_t now_ns) {
     state_.size_done = size_done;
     state_.rate = rate_of(size_done, now_ns - start_ns_);
-    state_.eta_s = 0;
-    state_.is_done = true;
+    state_.is_done = end == ProgressEnd::done;
+    state_.eta_s = state_.is_done ? std::optional<uint64_t>(0) : std::nullopt;
 }
 
 void ProgressMeter::sample(uint64_t size_done, uint64_t now_ns) {

@@ -13,8 +13,10 @@ struct ProgressState {
     uint64_t size = 0;
     uint64_t rate = 0;              // Bytes a second.
     std::optional<uint64_t> eta_s;  // Seconds that are left; none while the rate is unknown.
-    bool is_done = false;
+    bool is_done = false;           // To the end, and in order.
 };
+
+enum class ProgressEnd : uint8_t { done, failed };
 
 // Measures the rate over a sliding window, so that it follows a server that slows down.
 class ProgressMeter {
@@ -25,7 +27,7 @@ class ProgressMeter {
     void update(uint64_t size_done, uint64_t now_ns);
 
     // The rate of the end is that of the whole.
-    void finish(uint64_t size_done, uint64_t now_ns);
+    void finish(ProgressEnd end, uint64_t size_done, uint64_t now_ns);
 
     const ProgressState& state() const { return state_; }
 

@@ -31,9 +31,9 @@ void ProgressDisplay::update(uint64_t size_done, uint64_t now_ns) {
     show();
 }
 
-void ProgressDisplay::finish(uint64_t size_done, uint64_t now_ns) {
+void ProgressDisplay::finish(ProgressEnd end, uint64_t size_done, uint64_t now_ns) {
     if (kind_ == ProgressKind::none) return;
-    meter_.finish(size_done, now_ns);
+    meter_.finish(end, size_done, now_ns);
     show();
     if (kind_ == ProgressKind::bar) std::fputc('\n', stderr);
 }

@@ -16,7 +16,7 @@ class ProgressDisplay {
     void update(uint64_t size_done, uint64_t now_ns);
 
     // The last line. Nothing is shown after it.
-    void finish(uint64_t size_done, uint64_t now_ns);
+    void finish(ProgressEnd end, uint64_t size_done, uint64_t now_ns);
 
   private:
     static constexpr uint64_t interval_ns = 100'000'000;

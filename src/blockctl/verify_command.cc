@@ -33,7 +33,9 @@ ExitStatus compare_all(io::Loop& loop, Endpoints& endpoints, const Invocation& i
         loop.run_for_ns(wait_turn_ns);
         display.update(compare.size_done(), loop.now_ns());
     }
-    display.finish(compare.size_done(), loop.now_ns());
+    const bool is_equal = !compare.failure() && !compare.difference();
+    display.finish(is_equal ? ProgressEnd::done : ProgressEnd::failed, compare.size_done(),
+                   loop.now_ns());
 
     if (compare.failure()) {
         complain(nbd::printable(compare.failure()->text));

@@ -54,7 +54,7 @@ TEST(ProgressMeter, KnowsNoTimeLeftWhileNothingMoves) {
 TEST(ProgressMeter, EndsWithTheRateOfTheWhole) {
     ProgressMeter meter(100 * mebibyte, 0);
     meter.update(mebibyte, second_ns);
-    meter.finish(100 * mebibyte, 4 * second_ns);
+    meter.finish(ProgressEnd::done, 100 * mebibyte, 4 * second_ns);
     EXPECT_EQ(meter.state().rate, 25 * mebibyte);
     EXPECT_EQ(meter.state().eta_s, 0u);
     EXPECT_TRUE(meter.state().is_done);
