@@ -32,9 +32,9 @@ Copy::Copy(Endpoint& source, Endpoint& target, const Options& options)
       slots_(std::make_unique<Slot[]>(options.requests)),
       extents_(extents_count_max) {
     ASSERT(target.info().size >= source.info().size);
-    options_.sparse_size = options.sparse_size == 0
-                               ? 0
-                               : std::max(options.sparse_size, common_alignment(source, target));
+    const uint32_t alignment = common_alignment(source, target);
+    options_.sparse_size = (options.sparse_size + alignment - 1) / alignment * alignment;
+    if (!has_memory()) return;
     for (uint32_t index = 0; index < options.requests; ++index) {
         slots_[index].copy = this;
         slots_[index].buffer = buffers_.at(index);

@@ -120,6 +120,16 @@ TEST_F(CopyTest, FindsZerosWhereSourceCannotTellThem) {
     EXPECT_EQ(target->size_zeroed(), 65'536u);
 }
 
+TEST_F(CopyTest, SparseSizeIsRoundedUpToWholeBlocksOfTheTarget) {
+    make(1 << 20, 500);
+    source->settings().can_report_extents = false;
+    target->settings().alignment = 512;
+    Copy copy(*source, *target, {.requests = 4, .request_size = 16'384, .sparse_size = 768});
+    run(copy);
+    expect_copied();
+    EXPECT_GT(target->size_zeroed(), 0u);
+}
+
 TEST_F(CopyTest, SparseSizeOfZeroWritesEverything) {
     make(1 << 20);
     source->settings().can_report_extents = false;
