@@ -50,9 +50,13 @@ void Compare::advance() {
 void Compare::begin(Side& first, uint64_t offset, uint64_t size) {
     for (Side* const side : {&first, first.other}) {
         side->offset = offset;
+        const EndpointInfo& info = side->endpoint->info();
+        const uint64_t blocks = (size + info.alignment - 1) / info.alignment * info.alignment;
         side->size = size;
         side->is_read = false;
-        side->endpoint->read(side->request, side->buffer.first(size), offset,
+        // The end may lie inside a block of the larger side, which gives whole ones only.
+        const uint64_t read_size = std::min(blocks, info.size - offset);
+        side->endpoint->read(side->request, side->buffer.first(read_size), offset,
                              io::bind<&Side::read_done>(side));
     }
 }

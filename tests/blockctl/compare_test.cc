@@ -51,6 +51,20 @@ TEST_F(CompareTest, EqualSidesHaveNoDifference) {
     EXPECT_EQ(compare.size_done(), size);
 }
 
+TEST_F(CompareTest, EndInsideABlockOfTheOtherSideIsReadAsAWholeBlock) {
+    constexpr uint64_t odd_size = 10'001;
+    second.settings().alignment = 4096;
+    change(second, odd_size);
+    Compare equal(first, second, {.size = odd_size, .requests = 5, .request_size = 4096});
+    run(equal);
+    EXPECT_EQ(equal.difference(), std::nullopt) << "what lies behind does not count";
+
+    change(second, odd_size - 1);
+    Compare different(first, second, {.size = odd_size, .requests = 5, .request_size = 4096});
+    run(different);
+    EXPECT_EQ(different.difference(), odd_size - 1);
+}
+
 // Goal: with many reads in flight that come back in any order, the first difference is told.
 TEST_F(CompareTest, TellsTheFirstOfManyDifferences) {
     for (int round = 0; round < 100; ++round) {
