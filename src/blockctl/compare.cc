@@ -23,6 +23,7 @@ Compare::Compare(Endpoint& first, Endpoint& second, const Options& options)
       sides_(std::make_unique<Side[]>(size_t(2) * options.requests)) {
     ASSERT(options.size <= first.info().size && options.size <= second.info().size);
     options_.request_size = fitting_request_size(first, second, options.request_size);
+    if (!has_memory()) return;
     for (uint32_t index = 0; index < 2 * options.requests; ++index) {
         Side& side = sides_[index];
         side.compare = this;

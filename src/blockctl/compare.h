@@ -24,6 +24,9 @@ class Compare {
     Compare(const Compare&) = delete;
     Compare& operator=(const Compare&) = delete;
 
+    // Without it, there is no memory for the requests, and nothing else may be called.
+    bool has_memory() const { return buffers_.is_allocated(); }
+
     void start();
 
     bool is_done() const { return is_done_; }

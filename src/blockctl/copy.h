@@ -41,6 +41,9 @@ class Copy {
     Copy(const Copy&) = delete;
     Copy& operator=(const Copy&) = delete;
 
+    // Without it, there is no memory for the requests, and nothing else may be called.
+    bool has_memory() const { return buffers_.is_allocated(); }
+
     void start();
 
     bool is_done() const { return is_done_; }

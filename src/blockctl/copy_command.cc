@@ -12,9 +12,10 @@ namespace {
 
 ExitStatus copy_all(io::Loop& loop, Endpoints& endpoints, const Invocation& invocation) {
     Copy copy(endpoints.source(), endpoints.target(),
-              {.requests = endpoints.request_count(),
+              {.requests = endpoints.request_count(BuffersPerRequest::one),
                .request_size = invocation.request_size,
                .sparse_size = invocation.sparse_size,
+    if (!copy.has_memory()) return fail_without_memory();
                .flush = invocation.is_flushed ? FinalFlush::yes : FinalFlush::no});
     ProgressDisplay display(invocation.progress, copy.size(), loop.now_ns());
     copy.start();

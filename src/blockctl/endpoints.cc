@@ -107,9 +107,9 @@ ExitStatus Endpoints::open_server_target(const Location& location) {
     return ExitStatus::done;
 }
 
-uint32_t Endpoints::request_count() const {
+uint32_t Endpoints::request_count(BuffersPerRequest buffers) const {
     const uint64_t connections = std::max(source_->info().connections, target_->info().connections);
-    const uint64_t affordable = memory_max / invocation_.request_size;
+    const uint64_t affordable = memory_max / invocation_.request_size / uint64_t(buffers);
     return uint32_t(std::min(invocation_.requests * connections, affordable));
 }
 

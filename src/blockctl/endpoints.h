@@ -13,6 +13,8 @@
 
 namespace blockd::blockctl {
 
+enum class BuffersPerRequest : uint8_t { one = 1, two = 2 };
+
 class Endpoints {
   public:
     Endpoints(io::Loop& loop, const Invocation& invocation);
@@ -28,7 +30,7 @@ class Endpoints {
 
     // How many requests to have in flight: so many as the user asked for on each connection, as
     // long as their buffers stay within memory_max.
-    uint32_t request_count() const;
+    uint32_t request_count(BuffersPerRequest buffers) const;
 
     // Complains and gives a status when a side cannot be closed in order: written data may be lost.
     ExitStatus close();

@@ -38,6 +38,11 @@ void complain(std::string_view text) {
     std::fprintf(stderr, "blockctl: %.*s\n", int(text.size()), text.data());
 }
 
+ExitStatus fail_without_memory() {
+    complain("there is no memory for so many requests of that size");
+    return ExitStatus::failed;
+}
+
 std::string words_of(const Error& error) {
     const std::string words =
         error.os_errno != 0 ? std::strerror(error.os_errno) : words_of_code(error.code);

@@ -101,6 +101,7 @@ ExitStatus run_read(const Invocation& invocation) {
     if (status != ExitStatus::done) return status;
 
     const RequestBuffers buffers(Batch::depth, uint32_t(session.request_size()));
+    if (!buffers.is_allocated()) return fail_without_memory();
     for (uint64_t done = 0; done < invocation.size;) {
         const uint64_t size = std::min(uint64_t(buffers.whole().size()), invocation.size - done);
         const auto bytes = buffers.whole().first(size);

@@ -1,4 +1,5 @@
-// The buffers of all requests of one command, allocated once and reused.
+// The buffers of all requests of one command, allocated once and reused. Who makes them asks first
+// whether the system had that much memory.
 #pragma once
 
 #include <blockd/assert.h>
@@ -17,11 +18,12 @@ class RequestBuffers {
         const size_t total = size_t(count) * size;
         const size_t rounded = (total + alignment - 1) / alignment * alignment;
         memory_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, rounded)));
-        ASSERT(memory_ != nullptr);
     }
 
+    bool is_allocated() const { return memory_ != nullptr; }
+
     std::span<std::byte> at(uint32_t index) const {
-        ASSERT(index < count_);
+        ASSERT(is_allocated() && index < count_);
         return {memory_.get() + size_t(index) * size_, size_};
     }
 

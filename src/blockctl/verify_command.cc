@@ -25,7 +25,8 @@ ExitStatus compare_all(io::Loop& loop, Endpoints& endpoints, const Invocation& i
     const EndpointInfo& target = endpoints.target().info();
     Compare compare(endpoints.source(), endpoints.target(),
                     {.size = std::min(source.size, target.size),
-                     .requests = endpoints.request_count(),
+                     .requests = endpoints.request_count(BuffersPerRequest::two),
+    if (!compare.has_memory()) return fail_without_memory();
                      .request_size = invocation.request_size});
     ProgressDisplay display(invocation.progress, compare.size(), loop.now_ns());
     compare.start();

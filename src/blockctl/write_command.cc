@@ -88,6 +88,7 @@ ExitStatus check(const Session& session, const Invocation& invocation, const Wri
 ExitStatus write_input(Session& session, const Invocation& invocation, WriteInput& input) {
     const uint16_t flags = invocation.is_fua ? nbd::command_flag::fua : 0;
     const RequestBuffers buffers(Batch::depth, uint32_t(session.request_size()));
+    if (!buffers.is_allocated()) return fail_without_memory();
     uint64_t offset = invocation.offset;
     while (true) {
         const std::optional<size_t> filled = input.fill(buffers.whole());
