@@ -11,6 +11,8 @@
 #include "blockctl/output_file.h"
 #include "blockctl/size_text.h"
 #include "blockctl/waiter.h"
+#include "io/file.h"
+#include "io/os_error.h"
 
 namespace blockd::blockctl {
 namespace {
@@ -67,6 +69,7 @@ std::string FileEndpoint::open_to_read() {
 std::string FileEndpoint::open_to_overwrite() {
     const OutputFile file = open_output_file(info().name, O_RDWR);
     fd_ = io::Fd(file.fd);
+    is_new_ = file.is_new;
     return file.complaint;
 }
 
@@ -83,6 +86,10 @@ std::string FileEndpoint::inspect() {
     // A block device's st_size is 0; its end can be sought.
     const off_t end = lseek(int(fd_), 0, SEEK_END);
     if (end < 0) return system_words("find the size of", info().name);
+    // macOS has other means for devices, and seeks to 0 without an error.
+    if (is_block_device_ && end == 0) {
+        return "cannot find the size of " + info().name + ": the system says that it has no bytes";
+    }
     own_info().size = uint64_t(end);
     return {};
 }
@@ -136,7 +143,18 @@ void FileEndpoint::sync_done(Result<Ok> result) {
     const io::Callback<Result<Ok>> done = flush_done_;
     flush_done_ = {};
     const Result<Ok> drained = end_drain();
+    if (result && drained && is_new_) result = sync_name();
+    if (!result && result.error().code == ErrorCode::not_supported) {
+        result = Error{.code = ErrorCode::not_supported,
+                       .during = "its file system knows no full sync; --no-flush copies without"};
+    }
     done(result ? drained : result);
+}
+
+Result<Ok> FileEndpoint::sync_name() const {
+    const int64_t result = io::sync_directory_of(info().name, io::Durability::full);
+    if (result < 0) return io::error_from_errno(int32_t(-result), "sync the folder");
+    return Ok();
 }
 
 Result<Ok> FileEndpoint::end_drain() { return drain_ ? drain_->end() : Ok(); }

@@ -48,6 +48,7 @@ class FileEndpoint final : public Endpoint {
     std::string resize(uint64_t size);
     bool is_same_file(const FileEndpoint& other) const;
     void sync_done(Result<Ok> result);
+    Result<Ok> sync_name() const;
     Result<Ok> end_drain();
 
     io::Loop& loop_;
@@ -55,6 +56,7 @@ class FileEndpoint final : public Endpoint {
     std::unique_ptr<PageCacheDrain> drain_;  // Of a target.
     io::Callback<Result<Ok>> flush_done_;    // Of the one flush() in flight.
     bool is_block_device_ = false;
+    bool is_new_ = false;  // Made by us: its name has to be made durable as well.
     uint64_t device_ = 0;  // Device and inode: a file's identity, whatever its names.
     uint64_t inode_ = 0;
 };

@@ -1,6 +1,9 @@
-// The test programs' own sync_file_range(2): it asks the system, or fails a wait for a writeback
-// as it does after the disk refused to take the data.
+// The test program's own sync_file_range(2), which fails a wait for a writeback as it does after
+// the disk refused to take the data, and fdatasync(2), which counts. Both go on to the system
+// unless a test says otherwise.
 #pragma once
+
+#include <cstdint>
 
 namespace blockd::blockctl {
 
@@ -14,5 +17,17 @@ class FailingWriteback {
 
     bool has_failed() const;
 };
+
+// While it lives, a file's fdatasync fails as on a file system that knows none. One at a time.
+class UnknownSync {
+  public:
+    UnknownSync();
+    ~UnknownSync();
+    UnknownSync(const UnknownSync&) = delete;
+    UnknownSync& operator=(const UnknownSync&) = delete;
+};
+
+// Folders that were ever synced.
+uint32_t folder_sync_count();
 
 }  // namespace blockd::blockctl
