@@ -1,7 +1,5 @@
 #include "blockctl/batch.h"
 
-#include "blockctl/waiter.h"
-
 namespace blockd::blockctl {
 
 Batch::Batch(Session& session) : session_(session) {
@@ -42,7 +40,7 @@ bool Batch::write_zeroes(const Range& range) {
 }
 
 Batch::Slot* Batch::acquire(const char* action, const Range& range) {
-    while (!failure_ && idle_.is_empty()) session_.loop().run_for_ns(wait_turn_ns);
+    while (!failure_ && idle_.is_empty()) session_.loop().flush(io::loop_wait_ns_max);
     if (failure_) return nullptr;
 
     Slot* const slot = idle_.pop_front();
@@ -61,7 +59,7 @@ void Batch::Slot::done(Result<Ok> result) {
 }
 
 ExitStatus Batch::wait() {
-    while (idle_.count() < depth) session_.loop().run_for_ns(wait_turn_ns);
+    while (idle_.count() < depth) session_.loop().flush(io::loop_wait_ns_max);
     if (!failure_) return ExitStatus::done;
     return session_.fail(failure_->action, failure_->range.offset, failure_->range.size,
                          failure_->words);

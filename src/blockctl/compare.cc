@@ -50,9 +50,9 @@ void Compare::advance() {
 
 void Compare::begin(Side& first, uint64_t offset, uint64_t size) {
     for (Side* const side : {&first, first.other}) {
-        side->offset = offset;
         const EndpointInfo& info = side->endpoint->info();
         const uint64_t blocks = (size + info.alignment - 1) / info.alignment * info.alignment;
+        side->offset = offset;
         side->size = size;
         side->is_read = false;
         // The end may lie inside a block of the larger side, which gives whole ones only.

@@ -2,7 +2,7 @@
 //
 //     Copy copy(source, target, options);
 //     copy.start();
-//     while (!copy.is_done()) loop.run_for_ns(...);
+//     while (!copy.is_done()) loop.flush(...);
 //     if (copy.failure()) ...
 //
 // - The target has at least the source's size; the source's bytes then stand at its front.

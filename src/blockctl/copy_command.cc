@@ -3,7 +3,6 @@
 #include "blockctl/endpoints.h"
 #include "blockctl/event_loop.h"
 #include "blockctl/message.h"
-#include "blockctl/output.h"
 #include "blockctl/progress_display.h"
 #include "nbd/printable.h"
 
@@ -15,12 +14,12 @@ ExitStatus copy_all(io::Loop& loop, Endpoints& endpoints, const Invocation& invo
               {.requests = endpoints.request_count(BuffersPerRequest::one),
                .request_size = invocation.request_size,
                .sparse_size = invocation.sparse_size,
-    if (!copy.has_memory()) return fail_without_memory();
                .flush = invocation.is_flushed ? FinalFlush::yes : FinalFlush::no});
+    if (!copy.has_memory()) return fail_without_memory();
     ProgressDisplay display(invocation.progress, copy.size(), loop.now_ns());
     copy.start();
     while (!copy.is_done()) {
-        loop.run_for_ns(wait_turn_ns);
+        loop.flush(display.wait_ns_max());
         display.update(copy.size_done(), loop.now_ns());
     }
     display.finish(copy.failure() ? ProgressEnd::failed : ProgressEnd::done, copy.size_done(),

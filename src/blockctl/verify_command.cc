@@ -5,7 +5,6 @@
 #include "blockctl/endpoints.h"
 #include "blockctl/event_loop.h"
 #include "blockctl/message.h"
-#include "blockctl/output.h"
 #include "blockctl/progress_display.h"
 #include "nbd/printable.h"
 
@@ -26,12 +25,12 @@ ExitStatus compare_all(io::Loop& loop, Endpoints& endpoints, const Invocation& i
     Compare compare(endpoints.source(), endpoints.target(),
                     {.size = std::min(source.size, target.size),
                      .requests = endpoints.request_count(BuffersPerRequest::two),
-    if (!compare.has_memory()) return fail_without_memory();
                      .request_size = invocation.request_size});
+    if (!compare.has_memory()) return fail_without_memory();
     ProgressDisplay display(invocation.progress, compare.size(), loop.now_ns());
     compare.start();
     while (!compare.is_done()) {
-        loop.run_for_ns(wait_turn_ns);
+        loop.flush(display.wait_ns_max());
         display.update(compare.size_done(), loop.now_ns());
     }
     const bool is_equal = !compare.failure() && !compare.difference();

@@ -10,13 +10,9 @@
 #include <blockd/io/callback.h>
 #include <blockd/io/loop.h>
 
-#include <cstdint>
 #include <optional>
 
 namespace blockd::blockctl {
-
-// A loop runs for a time, not until a condition: this bounds how late a command notices its end.
-inline constexpr uint64_t wait_turn_ns = 1'000'000;
 
 template <typename T>
 class Waiter {
@@ -24,7 +20,7 @@ class Waiter {
     io::Callback<Result<T>> callback() { return io::bind<&Waiter::arrived>(this); }
 
     Result<T> wait(io::Loop& loop) {
-        while (!result_) loop.run_for_ns(wait_turn_ns);
+        while (!result_) loop.flush(io::loop_wait_ns_max);
         return *result_;
     }
 
