@@ -5,13 +5,18 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "blockctl/foreign_server.h"
-#include "blockctl/program.h"
+#include "blockctl/run_blockctl.h"
 #include "support/daemon_process.h"
+#include "support/foreign_server.h"
+#include "support/program.h"
 #include "support/temporary_directory.h"
 
 namespace blockd::blockctl {
 namespace {
+
+using support::ForeignServer;
+using support::Program;
+using support::ServerKind;
 
 constexpr uint64_t mebibyte = 1 << 20;
 
@@ -57,7 +62,8 @@ class BlockdPeer : public BlockctlProcess {
 class NbdkitProcess : public BlockctlProcess {
   protected:
     void SetUp() override {
-        if (program_of(ServerKind::nbdkit).empty()) GTEST_SKIP() << "nbdkit is not installed";
+        if (support::program_of(ServerKind::nbdkit).empty())
+            GTEST_SKIP() << "nbdkit is not installed";
         support::write_file(disk, support::pattern(4 * mebibyte, 1));
     }
 
@@ -74,10 +80,11 @@ class NbdkitProcess : public BlockctlProcess {
         const std::string socket = directory.file("s");
         server = std::make_unique<ForeignServer>(
             ServerKind::nbdkit,
-            std::vector<std::string>{
-                program_of(ServerKind::nbdkit), "-f", "-U", socket, "eval", "get_size=echo 4M",
-                "pread=head -c $3 /dev/zero", "pwrite=cat > /dev/null", "can_write=exit 0",
-                "can_flush=exit 0", "flush=echo EIO the disk is on fire >&2; exit 1"},
+            std::vector<std::string>{support::program_of(ServerKind::nbdkit), "-f", "-U", socket,
+                                     "eval", "get_size=echo 4M", "pread=head -c $3 /dev/zero",
+                                     "pwrite=cat > /dev/null", "can_write=exit 0",
+                                     "can_flush=exit 0",
+                                     "flush=echo EIO the disk is on fire >&2; exit 1"},
             socket);
         uri = server->uri();
     }
@@ -184,13 +191,6 @@ TEST_F(BlockdPeer, FileThatAnotherProcessOwnsIsNotOverwritten) {
     EXPECT_EQ(support::read_file(disk), "abc");
 }
 
-TEST_F(BlockdPeer, ReadReplacesWhatTheOutputHeld) {
-    serve();
-    const std::string output = directory.file("out");
-    support::write_file(output, support::pattern(2 * mebibyte, 22));
-    EXPECT_EQ(run({"read", uri, "0", "4096", "--output", output}).status, 0);
-    EXPECT_TRUE(support::read_file(output) == bytes.substr(0, 4096));
-    EXPECT_EQ(run({"read", uri, "0", "4096", "--output", "/dev/null"}).status, 0);
 TEST_F(BlockdPeer, TerminalCannotBeSteeredByAnExport) {
     serve();
     for (const char* const command : {"list", "info"}) {
@@ -199,6 +199,13 @@ TEST_F(BlockdPeer, TerminalCannotBeSteeredByAnExport) {
     }
 }
 
+TEST_F(BlockdPeer, ReadReplacesWhatTheOutputHeld) {
+    serve();
+    const std::string output = directory.file("out");
+    support::write_file(output, support::pattern(2 * mebibyte, 22));
+    EXPECT_EQ(run({"read", uri, "0", "4096", "--output", output}).status, 0);
+    EXPECT_TRUE(support::read_file(output) == bytes.substr(0, 4096));
+    EXPECT_EQ(run({"read", uri, "0", "4096", "--output", "/dev/null"}).status, 0);
 }
 
 TEST_F(BlockdPeer, ServerWithRoomForFewerConnectionsIsCopiedOverThose) {
@@ -238,13 +245,6 @@ TEST_F(NbdkitProcess, ErrorOfTheServerEndsWithThreeAndNamesTheOffset) {
     expect_complaint({"verify", disk, uri}, 3, " of " + uri + ": ");
 }
 
-TEST_F(NbdkitProcess, WriteErrorIsNotTakenForSuccess) {
-    serve({"--filter=error", "error-pwrite=ENOSPC", "error-rate=100%"});
-    support::write_file(directory.file("in"), support::pattern(mebibyte, 2));
-    expect_complaint({"write", uri, "0", directory.file("in")}, 3, "cannot write ");
-    expect_complaint({"copy", directory.file("in"), uri}, 3, "cannot write ");
-}
-
 TEST_F(NbdkitProcess, ProgressInJsonIsNotDoneAfterAFailure) {
     serve({"--filter=error", "error-pread=EIO", "error-rate=100%"});
     for (const char* const command : {"copy", "verify"}) {
@@ -273,6 +273,13 @@ TEST_F(NbdkitProcess, FailureIsToldInItsOwnWords) {
         outcome.errors.find(is_first ? "bytes at offset 0: input/output error" : "out of memory"),
         std::string::npos)
         << outcome.errors;
+}
+
+TEST_F(NbdkitProcess, WriteErrorIsNotTakenForSuccess) {
+    serve({"--filter=error", "error-pwrite=ENOSPC", "error-rate=100%"});
+    support::write_file(directory.file("in"), support::pattern(mebibyte, 2));
+    expect_complaint({"write", uri, "0", directory.file("in")}, 3, "cannot write ");
+    expect_complaint({"copy", directory.file("in"), uri}, 3, "cannot write ");
 }
 
 TEST_F(NbdkitProcess, FailedFlushFailsTheCopy) {
@@ -322,13 +329,6 @@ TEST_F(NbdkitProcess, ServerThatDiesEndsTheCopyWithThree) {
     EXPECT_NE(support::read_file(files.errors).find("blockctl: cannot read "), std::string::npos);
 }
 
-TEST_F(NbdkitProcess, InterruptEndsWithAMessage) {
-    for (const int signal_number : {SIGINT, SIGTERM}) {
-        // A new one each time: nbdkit 1.32 may end when a client goes while requests are delayed.
-        serve({"--filter=delay", "delay-read=30"});
-        const Program::Files files = {.errors = directory.file("errors")};
-        Program copy({blockctl_program(), "copy", uri, directory.file("x"), "--progress=json"},
-                     files);
 TEST_F(NbdkitProcess, SignalThatWasIgnoredAtTheStartStaysSo) {
     serve({"--filter=delay", "delay-read=1"});
     const Program::Files files = {.errors = directory.file("errors")};
@@ -341,6 +341,13 @@ TEST_F(NbdkitProcess, SignalThatWasIgnoredAtTheStartStaysSo) {
     EXPECT_TRUE(support::read_file(directory.file("x")) == support::read_file(disk));
 }
 
+TEST_F(NbdkitProcess, InterruptEndsWithAMessage) {
+    for (const int signal_number : {SIGINT, SIGTERM}) {
+        // A new one each time: nbdkit 1.32 may end when a client goes while requests are delayed.
+        serve({"--filter=delay", "delay-read=30"});
+        const Program::Files files = {.errors = directory.file("errors")};
+        Program copy({blockctl_program(), "copy", uri, directory.file("x"), "--progress=json"},
+                     files);
         ASSERT_TRUE(support::eventually([&] { return !support::read_file(files.errors).empty(); }));
         copy.signal(signal_number);
         EXPECT_EQ(copy.wait(), 128 + signal_number);

@@ -5,12 +5,17 @@
 
 #include <algorithm>
 
-#include "blockctl/foreign_server.h"
-#include "blockctl/program.h"
+#include "blockctl/run_blockctl.h"
+#include "support/foreign_server.h"
+#include "support/program.h"
 #include "support/temporary_directory.h"
 
 namespace blockd::blockctl {
 namespace {
+
+using support::ForeignServer;
+using support::Program;
+using support::ServerKind;
 
 constexpr uint64_t mebibyte = 1 << 20;
 constexpr uint64_t disk_size = 16 * mebibyte;
@@ -18,8 +23,8 @@ constexpr uint64_t disk_size = 16 * mebibyte;
 class ServerProcess : public testing::TestWithParam<ServerKind> {
   protected:
     void SetUp() override {
-        if (program_of(GetParam()).empty()) {
-            GTEST_SKIP() << name_of(GetParam()) << " is not installed";
+        if (support::program_of(GetParam()).empty()) {
+            GTEST_SKIP() << support::name_of(GetParam()) << " is not installed";
         }
         support::make_sparse_file(disk, disk_size);
     }
@@ -100,7 +105,7 @@ TEST_P(ServerProcess, ZeroedRangeReadsAsZerosAndNeighboursStay) {
     serve();
     if (done({"info", uri}).find("write_zeroes") == std::string::npos) {
         EXPECT_EQ(run({"zero", uri, "1MiB", "2MiB"}).status, 1);
-        GTEST_SKIP() << name_of(GetParam()) << " does not offer zeroing";
+        GTEST_SKIP() << support::name_of(GetParam()) << " does not offer zeroing";
     }
     done({"zero", uri, "1MiB", "2MiB"});
     done({"zero", uri, "8MiB", "64KiB", "--no-hole", "--fua"});
@@ -220,7 +225,7 @@ TEST_P(ServerProcess, UnknownExportIsRefusedInTheServersWords) {
 INSTANTIATE_TEST_SUITE_P(Peers, ServerProcess,
                          testing::Values(ServerKind::nbdkit, ServerKind::qemu_nbd,
                                          ServerKind::nbd_server, ServerKind::blockd),
-                         [](const auto& instance) { return name_of(instance.param); });
+                         [](const auto& instance) { return support::name_of(instance.param); });
 
 }  // namespace
 }  // namespace blockd::blockctl

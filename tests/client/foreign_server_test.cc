@@ -1,6 +1,4 @@
 // The client against servers that others wrote. Skipped where they are not installed.
-#include "client/foreign_server.h"
-
 #include <blockd/client/client.h>
 
 #include <gtest/gtest.h>
@@ -13,6 +11,7 @@
 
 #include "client/client_fixture.h"
 #include "support/daemon_process.h"
+#include "support/program.h"
 
 namespace blockd::client {
 namespace {
@@ -25,6 +24,7 @@ class ForeignServers : public ClientTest {
 
     std::string disk() const { return directory_.file("disk"); }
     std::string log() const { return directory_.file("log"); }
+    support::Program::Files output() const { return {.output = log(), .errors = log()}; }
     io::Address unix_address() const { return *io::Address::unix_path(socket_path()); }
 
     // Until the server is up.
@@ -87,10 +87,10 @@ class ForeignServers : public ClientTest {
 };
 
 TEST_F(ForeignServers, QemuNbd) {
-    if (!ForeignServer::is_installed("qemu-nbd")) GTEST_SKIP() << "qemu-nbd is not installed";
-    const ForeignServer server(
+    if (support::find_program("qemu-nbd").empty()) GTEST_SKIP() << "qemu-nbd is not installed";
+    const support::Program server(
         {"qemu-nbd", "-t", "-e", "4", "-f", "raw", "-x", "demo", "-k", socket_path(), disk()},
-        log());
+        output());
     const Client::ConnectOptions options = {
         .addresses = {unix_address()}, .export_name = "demo", .wants_block_status = true};
     Client client(loop_);
@@ -108,8 +108,8 @@ TEST_F(ForeignServers, QemuNbd) {
 }
 
 TEST_F(ForeignServers, Nbdkit) {
-    if (!ForeignServer::is_installed("nbdkit")) GTEST_SKIP() << "nbdkit is not installed";
-    const ForeignServer server({"nbdkit", "-f", "-U", socket_path(), "file", disk()}, log());
+    if (support::find_program("nbdkit").empty()) GTEST_SKIP() << "nbdkit is not installed";
+    const support::Program server({"nbdkit", "-f", "-U", socket_path(), "file", disk()}, output());
     const Client::ConnectOptions options = {.addresses = {unix_address()},
                                             .wants_block_status = true};
     Client client(loop_);
@@ -122,9 +122,9 @@ TEST_F(ForeignServers, Nbdkit) {
 
 // nbdkit can play servers of the past: no structured replies, and no options but the oldest.
 TEST_F(ForeignServers, NbdkitWithoutStructuredReplies) {
-    if (!ForeignServer::is_installed("nbdkit")) GTEST_SKIP() << "nbdkit is not installed";
-    const ForeignServer server({"nbdkit", "-f", "--no-sr", "-U", socket_path(), "file", disk()},
-                               log());
+    if (support::find_program("nbdkit").empty()) GTEST_SKIP() << "nbdkit is not installed";
+    const support::Program server({"nbdkit", "-f", "--no-sr", "-U", socket_path(), "file", disk()},
+                                  output());
     Client client(loop_);
     ASSERT_TRUE(
         connect_patiently(client, {.addresses = {unix_address()}, .wants_block_status = true}));
@@ -135,9 +135,9 @@ TEST_F(ForeignServers, NbdkitWithoutStructuredReplies) {
 }
 
 TEST_F(ForeignServers, NbdkitOfTheNewstyleThatIsNotFixed) {
-    if (!ForeignServer::is_installed("nbdkit")) GTEST_SKIP() << "nbdkit is not installed";
-    const ForeignServer server(
-        {"nbdkit", "-f", "--mask-handshake=0", "-U", socket_path(), "file", disk()}, log());
+    if (support::find_program("nbdkit").empty()) GTEST_SKIP() << "nbdkit is not installed";
+    const support::Program server(
+        {"nbdkit", "-f", "--mask-handshake=0", "-U", socket_path(), "file", disk()}, output());
     Client client(loop_);
     ASSERT_TRUE(connect_patiently(client, {.addresses = {unix_address()}}));
     exercise(client);
@@ -145,8 +145,9 @@ TEST_F(ForeignServers, NbdkitOfTheNewstyleThatIsNotFixed) {
 }
 
 TEST_F(ForeignServers, NbdkitOfTheOldStyleIsRefusedInWords) {
-    if (!ForeignServer::is_installed("nbdkit")) GTEST_SKIP() << "nbdkit is not installed";
-    const ForeignServer server({"nbdkit", "-f", "-o", "-U", socket_path(), "file", disk()}, log());
+    if (support::find_program("nbdkit").empty()) GTEST_SKIP() << "nbdkit is not installed";
+    const support::Program server({"nbdkit", "-f", "-o", "-U", socket_path(), "file", disk()},
+                                  output());
     Client client(loop_);
     const auto is_answered = [&] {
         const Result<Ok> connected = connect(client, {.addresses = {unix_address()}});
@@ -158,10 +159,10 @@ TEST_F(ForeignServers, NbdkitOfTheOldStyleIsRefusedInWords) {
 }
 
 TEST_F(ForeignServers, NbdServer) {
-    if (!ForeignServer::is_installed("nbd-server")) GTEST_SKIP() << "nbd-server is not installed";
+    if (support::find_program("nbd-server").empty()) GTEST_SKIP() << "nbd-server is not installed";
     const std::string port = std::to_string(support::free_tcp_port());
-    const ForeignServer server({"nbd-server", "127.0.0.1@" + port, disk(), "-d", "-C", "/dev/null"},
-                               log());
+    const support::Program server(
+        {"nbd-server", "127.0.0.1@" + port, disk(), "-d", "-C", "/dev/null"}, output());
     const Client::ConnectOptions options = {
         .addresses = {*io::Address::ip("127.0.0.1", uint16_t(std::stoi(port)))}};
     Client client(loop_);

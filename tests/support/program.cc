@@ -1,4 +1,4 @@
-#include "blockctl/program.h"
+#include "support/program.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -16,11 +16,10 @@
 #include <sstream>
 
 #include "support/daemon_process.h"
-#include "support/temporary_directory.h"
 
 extern char** environ;
 
-namespace blockd::blockctl {
+namespace blockd::support {
 
 std::string find_program(const std::string& name) {
     if (name.find('/') != std::string::npos) return name;
@@ -73,32 +72,8 @@ void Program::signal(int number) const {
 
 std::optional<int> Program::wait() {
     constexpr int32_t patience_ms = 60'000;
-    support::eventually([this] { return !is_running(); }, patience_ms);
+    eventually([this] { return !is_running(); }, patience_ms);
     return status_;
-}
-
-std::string blockctl_program() {
-    const char* const program = std::getenv("BLOCKCTL");
-    EXPECT_NE(program, nullptr) << "BLOCKCTL does not name the program";
-    return program == nullptr ? "" : program;
-}
-
-Outcome run_blockctl(const std::string& directory, const std::vector<std::string>& arguments,
-                     std::string_view input) {
-    const Program::Files files = {.input = directory + "/stdin",
-                                  .output = directory + "/stdout",
-                                  .errors = directory + "/stderr"};
-    unlink(files.input.c_str());
-    support::write_file(files.input, input);
-    std::vector<std::string> words = {blockctl_program()};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-
-    Program program(words, files);
-    const std::optional<int> status = program.wait();
-    EXPECT_TRUE(status) << "blockctl does not end";
-    return {.status = status.value_or(-1),
-            .output = support::read_file(files.output),
-            .errors = support::read_file(files.errors)};
 }
 
 namespace {
@@ -133,4 +108,4 @@ bool is_listening(uint16_t port) {
     return is_greeted(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
 }
 
-}  // namespace blockd::blockctl
+}  // namespace blockd::support

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "blockctl/program.h"
+#include "support/program.h"
 
-namespace blockd::blockctl {
+namespace blockd::support {
 
 enum class ServerKind { nbdkit, qemu_nbd, nbd_server, blockd };
 
@@ -51,4 +51,4 @@ class ForeignServer {
     std::unique_ptr<Program> program_;
 };
 
-}  // namespace blockd::blockctl
+}  // namespace blockd::support

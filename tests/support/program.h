@@ -1,4 +1,4 @@
-// Programs that a test runs: blockctl itself, to its end, and servers, until the test ends.
+// Programs that a test runs, to their end or until the test ends.
 #pragma once
 
 #include <sys/types.h>
@@ -6,10 +6,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-namespace blockd::blockctl {
+namespace blockd::support {
 
 // Where a shell would find it; empty when it is not installed. A name with a slash is itself.
 std::string find_program(const std::string& name);
@@ -41,22 +40,8 @@ class Program {
     std::optional<int> status_;
 };
 
-// What blockctl did.
-struct Outcome {
-    int status = -1;
-    std::string output;
-    std::string errors;
-};
-
-// Runs the program that the environment variable BLOCKCTL names, in `directory`.
-Outcome run_blockctl(const std::string& directory, const std::vector<std::string>& arguments,
-                     std::string_view input = "");
-
-// The program's path; a failure of the test where BLOCKCTL is not set.
-std::string blockctl_program();
-
 // Whether a server greets its clients on that unix socket, or on that port of 127.0.0.1.
 bool is_listening(const std::string& socket_path);
 bool is_listening(uint16_t port);
 
-}  // namespace blockd::blockctl
+}  // namespace blockd::support

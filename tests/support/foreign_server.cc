@@ -1,4 +1,4 @@
-#include "blockctl/foreign_server.h"
+#include "support/foreign_server.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include "support/daemon_process.h"
 #include "support/temporary_directory.h"
 
-namespace blockd::blockctl {
+namespace blockd::support {
 namespace {
 
 constexpr std::string_view port_key = "port = ";
@@ -18,15 +18,15 @@ constexpr std::string_view port_key = "port = ";
 // Its exports are files of a configuration.
 std::string nbd_server_config(const std::string& file, const std::string& socket_path) {
     const std::string path = socket_path + ".conf";
-    support::write_file(path, "[generic]\nallowlist = true\nlistenaddr = 127.0.0.1\n" +
-                                  std::string(port_key) + std::to_string(support::free_tcp_port()) +
-                                  "\n[disk]\nexportname = " + file +
-                                  "\nflush = true\nfua = true\ntrim = true\n");
+    write_file(path, "[generic]\nallowlist = true\nlistenaddr = 127.0.0.1\n" +
+                         std::string(port_key) + std::to_string(free_tcp_port()) +
+                         "\n[disk]\nexportname = " + file +
+                         "\nflush = true\nfua = true\ntrim = true\n");
     return path;
 }
 
 uint16_t port_of_config(const std::string& path) {
-    const std::string text = support::read_file(path);
+    const std::string text = read_file(path);
     const size_t at = text.find(port_key) + port_key.size();
     return uint16_t(std::strtoul(text.c_str() + at, nullptr, 10));
 }
@@ -101,8 +101,8 @@ ForeignServer::ForeignServer(ServerKind kind, const std::vector<std::string>& wo
     if (is_daemon()) port_ = port_of_config(socket_path + ".conf");
     const std::string log = socket_path + ".log";
     program_ = std::make_unique<Program>(words, Program::Files{.output = log, .errors = log});
-    support::eventually([this] { return is_ready() || (!program_->is_running() && !is_daemon()); });
-    EXPECT_TRUE(is_ready()) << words[0] << " does not start: " << support::read_file(log);
+    eventually([this] { return is_ready() || (!program_->is_running() && !is_daemon()); });
+    EXPECT_TRUE(is_ready()) << words[0] << " does not start: " << read_file(log);
 }
 
 ForeignServer::~ForeignServer() {
@@ -120,7 +120,7 @@ std::optional<pid_t> ForeignServer::daemon() const {
     if (!is_daemon()) return std::nullopt;
     const std::string path = socket_path_ + ".pid";
     if (access(path.c_str(), R_OK) != 0) return std::nullopt;
-    const std::string text = support::read_file(path);
+    const std::string text = read_file(path);
     const pid_t process = pid_t(std::strtol(text.c_str(), nullptr, 10));
     return process > 0 ? std::optional(process) : std::nullopt;
 }
@@ -137,7 +137,7 @@ void ForeignServer::stop() {
         program_->signal(SIGTERM);
     }
     EXPECT_TRUE(program_->wait()) << "the server does not end";
-    EXPECT_TRUE(support::eventually([this] { return !is_greeting(); }));
+    EXPECT_TRUE(eventually([this] { return !is_greeting(); }));
 }
 
-}  // namespace blockd::blockctl
+}  // namespace blockd::support
