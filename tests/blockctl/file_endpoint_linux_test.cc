@@ -13,8 +13,8 @@
 namespace blockd::blockctl {
 namespace {
 
-constexpr uint64_t piece_size = 4096;
-constexpr uint64_t file_size = 1u << 20;
+constexpr uint64_t piece_size = 256u << 10;
+constexpr uint64_t file_size = 16u << 20;
 
 class FileEndpointTest : public testing::Test {
   protected:
