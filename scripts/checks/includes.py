@@ -34,7 +34,8 @@ third_parties = {
     "spdlog/": {"src/daemon/log.cc"},
     "fmt/": {"src/daemon/log.cc"},
     "nlohmann/": {"src/daemon/json_document.cc", "src/blockctl/json_output.cc"},
-    "boost/": {"src/daemon/options.cc", "src/blockctl/options.cc"},
+    "boost/": {"src/daemon/options.cc", "src/blockctl/options.cc",
+               "tests/simulation/options.cc"},
 }
 test_parties = ("gtest/", "gmock/", "benchmark/", "nlohmann/")
 

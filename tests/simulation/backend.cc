@@ -78,7 +78,7 @@ uint64_t SimulatedBackend::latency_ns(OperationKind kind) {
     if (slow_class == SlowClass::writes || slow_class == SlowClass::holes) base = swarm.write_ns;
     if (slow_class == SlowClass::syncs) base = swarm.sync_ns;
     const bool is_slow = slow_class != SlowClass::none && uint64_t(slow_class) == swarm.slow_class;
-    if (is_slow) base *= 30;
+    if (is_slow && !surroundings_.is_healed) base *= 30;
     // One in eight takes up to eight times as long.
     const uint64_t factor = random_.below(8) == 0 ? 8 : 1;
     return 1 + random_.below(base * factor);

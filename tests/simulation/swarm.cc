@@ -33,8 +33,8 @@ void draw_work(Swarm& swarm, Random& random) {
 
 void draw_disk(Swarm& swarm, Random& random) {
     const bool is_large = random.chance(1, 25);  // Requests of many pieces.
-    swarm.disk_size = is_large ? random.logarithmic(4, 64) * mebibyte
-                               : random.logarithmic(4, 512) * 4 * kibibyte;
+    swarm.disk_size =
+        is_large ? random.logarithmic(4, 64) * mebibyte : random.logarithmic(4, 512) * 4 * kibibyte;
     swarm.alignment = random.coin() ? 512 : 4 * kibibyte;
     swarm.hole_alignment = 4 * kibibyte;
     swarm.export_cut = random.coin() ? random.below(swarm.hole_alignment) : 0;
