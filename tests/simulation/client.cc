@@ -10,7 +10,7 @@ namespace blockd::simulation {
 namespace {
 
 constexpr uint64_t second_ns = 1'000'000'000;
-constexpr uint64_t reconnect_ns_max = 20'000'000;
+constexpr uint64_t reconnect_ns_max = 100'000'000;
 constexpr uint64_t stall_slack_ns = 2 * second_ns;
 
 }  // namespace

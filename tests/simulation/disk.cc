@@ -99,6 +99,7 @@ uint32_t Disk::find_extents(uint64_t offset, uint64_t size, std::span<io::Extent
 }
 
 void Disk::end_sync(uint64_t began) {
+    began = std::min<uint64_t>(began, versions_.size());  // A truncation had synced them meanwhile.
     for (uint64_t index = 0; index < began; ++index) {
         std::ranges::copy(version_bytes(index), durable_sector(versions_[index].sector).begin());
     }

@@ -129,6 +129,12 @@ void History::write_succeeded(WriteId id) {
     const WriteId shown = write.kind == WriteKind::data ? id : zeros;
     for (uint64_t index = write.first_cell; index < write.end_cell; ++index) {
         Cell& cell = cells_[index];
+        if (cell.is_forgotten && write.sent > cell.forgotten_at) {
+            // Now something is known of it again, though not what a power cut would leave.
+            cell.is_forgotten = false;
+            cell.known = {};
+            cell.durable = {};
+        }
         if (write.sent < cell.known[0].sent) continue;
         if (write.sent < cell.reverted_at) continue;  // It was done, and then undone.
         cell.known[1] = cell.known[0];
@@ -246,13 +252,19 @@ std::string History::judge_survivors(Crash crash, std::span<const std::byte> byt
         return text;
     };
     std::string found = for_each_cell(0, bytes, judge);
+    // What is torn or cut off stays unknown until it is written again.
+    std::vector<bool> is_known(cell_count(), false);
     for (Cell& cell : cells_) cell.is_forgotten = false;
     for_each_cell(0, bytes, [&](Cell& cell, WriteId id) -> const char* {
         rebase(cell, id);
         if (crash == Crash::power) cell.durable = cell.known[0];
+        is_known[size_t(&cell - cells_.data())] = true;
         return nullptr;
     });
-    if (bytes.size() < layout_.disk_size) forget(bytes.size(), layout_.disk_size - bytes.size());
+    for (size_t cell = 0; cell < is_known.size(); ++cell) {
+        cells_[cell].is_forgotten = !is_known[cell];
+        cells_[cell].forgotten_at = now_;
+    }
     answered_.clear();
     return found;
 }
@@ -274,6 +286,7 @@ void History::forget(uint64_t offset, uint64_t size) {
         const uint64_t begin = offset_of(cell);
         if (begin < offset + size && offset < begin + layout_.cell_size) {
             cells_[cell].is_forgotten = true;
+            cells_[cell].forgotten_at = now_;
         }
     }
 }

@@ -73,7 +73,7 @@ class History {
     // Some of what was written is gone without a crash: `bytes` is what is there instead.
     std::string judge_reverted(uint64_t offset, std::span<const std::byte> bytes);
 
-    // What stands there is of no interest until the next crash.
+    // What stands there is of no interest until it is written again.
     void forget(uint64_t offset, uint64_t size);
 
   private:
@@ -109,6 +109,7 @@ class History {
         Moment zeros_settled = 0;  // The last write of zeros that was settled.
         Moment reverted_at = 0;
         bool is_forgotten = false;
+        Moment forgotten_at = 0;
     };
 
     struct Judgement {

@@ -2,6 +2,9 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -14,10 +17,38 @@ namespace {
 constexpr size_t region_size = size_t(4) << 30;  // Of addresses; pages come when they are touched.
 constexpr size_t kept_size = 64u << 20;          // What a server has touched stays with the next.
 constexpr size_t alignment_min = 16;
+constexpr size_t header_size = 16;
+constexpr uint8_t classes_count = 20;  // Of pieces up to 1 MiB; larger ones are not used again.
+
+// Before each piece; while the piece is free, it names the next free one.
+struct Header {
+    uint64_t size_class;
+    Header* next_free;
+};
+static_assert(sizeof(Header) == header_size);
 
 std::byte* region = nullptr;
 size_t used = 0;
+std::array<Header*, classes_count + 1> free_pieces{};
 bool is_inside = false;
+
+void* take(size_t size, size_t alignment) {
+    const size_t size_class = size_t(std::bit_width(size - 1));
+    const bool is_reusable = size_class < classes_count && alignment <= alignment_min;
+    if (is_reusable && free_pieces[size_class] != nullptr) {
+        Header* const header = free_pieces[size_class];
+        free_pieces[size_class] = header->next_free;
+        return header + 1;
+    }
+    const size_t taken = is_reusable ? size_t(1) << size_class : size;
+    const size_t address = reinterpret_cast<size_t>(region) + used + header_size;
+    const size_t begin = (address + alignment - 1) / alignment * alignment;
+    if (begin + taken > reinterpret_cast<size_t>(region) + region_size) return nullptr;
+    used = begin + taken - reinterpret_cast<size_t>(region);
+    auto* const header = reinterpret_cast<Header*>(begin - header_size);
+    header->size_class = is_reusable ? size_class : classes_count;
+    return header + 1;
+}
 
 void* allocate(size_t size, size_t alignment) {
     if (!is_inside) {
@@ -31,11 +62,7 @@ void* allocate(size_t size, size_t alignment) {
         if (mapped == MAP_FAILED) return nullptr;
         region = static_cast<std::byte*>(mapped);
     }
-    const size_t address = reinterpret_cast<size_t>(region) + used;
-    const size_t begin = (address + alignment - 1) / alignment * alignment;
-    if (begin + size > reinterpret_cast<size_t>(region) + region_size) return nullptr;
-    used = begin + size - reinterpret_cast<size_t>(region);
-    return reinterpret_cast<void*>(begin);
+    return take(size, std::max(alignment, alignment_min));
 }
 
 void* allocate_or_abort(size_t size, size_t alignment) {
@@ -49,8 +76,10 @@ void* allocate_or_abort(size_t size, size_t alignment) {
 
 void release(void* memory) {
     const auto* const at = static_cast<std::byte*>(memory);
-    if (region != nullptr && at >= region && at < region + region_size) return;
-    std::free(memory);
+    if (region == nullptr || at < region || at >= region + region_size) return std::free(memory);
+    Header* const header = static_cast<Header*>(memory) - 1;
+    header->next_free = free_pieces[header->size_class];
+    free_pieces[header->size_class] = header;
 }
 
 }  // namespace
@@ -66,6 +95,7 @@ OutsideOfServer::~OutsideOfServer() { is_inside = was_inside_; }
 void end_of_server_memory() {
     if (used > kept_size) madvise(region + kept_size, region_size - kept_size, MADV_DONTNEED);
     used = 0;
+    free_pieces.fill(nullptr);
 }
 
 }  // namespace blockd::simulation
