@@ -38,5 +38,8 @@ class Stored {
 using be16 = Stored<uint16_t, std::endian::big>;
 using be32 = Stored<uint32_t, std::endian::big>;
 using be64 = Stored<uint64_t, std::endian::big>;
+using le16 = Stored<uint16_t, std::endian::little>;
+using le32 = Stored<uint32_t, std::endian::little>;
+using le64 = Stored<uint64_t, std::endian::little>;
 
 }  // namespace blockd
