@@ -38,6 +38,7 @@ enum class BackendChoice : uint8_t { automatic, kqueue };
 struct IoConfig {
     BackendChoice backend = BackendChoice::automatic;
     uint32_t disk_workers = io::BackendOptions().disk_workers;
+    std::string record;  // Absolute; empty: nothing is recorded.
 };
 
 struct Config {

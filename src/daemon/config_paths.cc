@@ -66,6 +66,7 @@ class PathCheck {
             check_export(config_.exports[index], json_path("/exports", index));
         }
         if (!config_.log.file.empty()) check_log(config_.log.file);
+        if (!config_.io.record.empty()) check_record(config_.io.record);
         return std::move(complaints_);
     }
 
@@ -80,6 +81,7 @@ class PathCheck {
                       const struct stat* status);
     std::string owner_of(const std::string& path, const struct stat* status) const;
     void check_log(const std::string& path);
+    void check_record(const std::string& path);
 
     void complain(const std::string& where, const std::string& path, std::string allowed) {
         complaints_.push_back({where, json_text(JsonValue::of_string(path)), std::move(allowed)});
@@ -188,6 +190,15 @@ void PathCheck::check_log(const std::string& path) {
         }
     } else if (const std::optional<std::string> reason = folder_complaint(path)) {
         complain("/log/file", path, *reason);
+    }
+}
+
+void PathCheck::check_record(const std::string& path) {
+    const Found found = look_at(path);
+    if (found.error == 0) {
+        complain("/io/record", path, "a file that does not exist: a record is never overwritten");
+    } else if (const std::optional<std::string> reason = folder_complaint(path)) {
+        complain("/io/record", path, *reason);
     }
 }
 

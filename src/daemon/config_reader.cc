@@ -235,6 +235,9 @@ void ConfigReader::read_io(const JsonValue& value) {
         config.backend = *choice == 0 ? BackendChoice::automatic : BackendChoice::kqueue;
     }
     reader.read_count("disk_workers", config.disk_workers, 1, io::disk_workers_max);
+    if (const std::string* const record = reader.read_text("record", 1, path_size_max, path_form)) {
+        config.record = absolute(*record);
+    }
     reader.finish();
 }
 

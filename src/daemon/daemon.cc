@@ -2,6 +2,8 @@
 
 #include <blockd/io/loop.h>
 
+#include <unistd.h>
+
 #include <memory>
 #include <utility>
 
@@ -12,6 +14,7 @@
 #include "daemon/service.h"
 #include "daemon/start_watch.h"
 #include "daemon/version.h"
+#include "io/recording_backend.h"
 
 namespace blockd::daemon {
 namespace {
@@ -45,15 +48,13 @@ int32_t Daemon::serve() {
         files.close();
         return *ended;
     }
-    Result<std::unique_ptr<io::Backend>> backend =
-        io::make_kqueue_backend({.disk_workers = config_.io.disk_workers});
-    if (!backend) {
-        failures_.push_back("cannot start the IO loop: " + error_text(backend.error()));
+    std::unique_ptr<io::Backend> backend = make_backend(files);
+    if (backend == nullptr) {
         log_failures();
         files.close();
         return exit_code::start_failed;
     }
-    io::Loop loop(std::move(*backend));
+    io::Loop loop(std::move(backend));
     surroundings_.log.write(LogLevel::info, "loop started",
                             {{"backend", std::string_view(loop.backend_name())},
                              {"disk_workers", uint64_t(config_.io.disk_workers)}});
@@ -84,6 +85,43 @@ std::optional<int32_t> Daemon::open(ExportFiles& files) {
 
     surroundings_.log.write(LogLevel::info, "stopped before it served");
     return exit_code::clean;
+}
+
+// nullptr, and a failure, when the system has no room for it or the record cannot be made.
+std::unique_ptr<io::Backend> Daemon::make_backend(const ExportFiles& files) {
+    Result<std::unique_ptr<io::Backend>> backend =
+        io::make_kqueue_backend({.disk_workers = config_.io.disk_workers});
+    if (!backend) {
+        failures_.push_back("cannot start the IO loop: " + error_text(backend.error()));
+        return nullptr;
+    }
+    if (config_.io.record.empty()) return std::move(*backend);
+    return recording(std::move(*backend), files);
+}
+
+std::unique_ptr<io::Backend> Daemon::recording(std::unique_ptr<io::Backend> backend,
+                                               const ExportFiles& files) {
+    Result<std::unique_ptr<io::RecordFile>> record = io::RecordFile::create(config_.io.record);
+    if (!record) {
+        failures_.push_back("cannot record to " + config_.io.record + ": " +
+                            error_text(record.error()));
+        return nullptr;
+    }
+    surroundings_.log.write(LogLevel::warning, "recording, which is slow",
+                            {{"file", config_.io.record}});
+    return std::make_unique<io::RecordingBackend>(
+        std::move(backend),
+        io::RecordingBackend::Options{.record = std::move(*record),
+                                      .files = files.recorded_files(config_.exports),
+                                      .failed = io::bind<&Daemon::record_failed>(this)});
+}
+
+// The record is not whole and never will be: it must not look as if the daemon had gone on. What
+// was acknowledged is as durable as it was; clients see what they see of a daemon that is killed.
+void Daemon::record_failed(Error error) {
+    surroundings_.log.write(LogLevel::error, "stopped: the record cannot be written",
+                            {{"file", config_.io.record}, {"reason", error_text(error)}});
+    _exit(exit_code::unclean);
 }
 
 void Daemon::log_failures() {

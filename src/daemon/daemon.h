@@ -1,13 +1,18 @@
 // One run of blockd, from a checked config to an exit code.
 #pragma once
 
+#include <blockd/error.h>
+#include <blockd/io/backend.h>
+
 #include <cstdint>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/config.h"
+#include "daemon/export_files.h"
 #include "daemon/service_notifier.h"
 #include "server/log.h"
 
@@ -37,6 +42,10 @@ class Daemon {
   private:
     int32_t serve();
     std::optional<int32_t> open(ExportFiles& files);
+    std::unique_ptr<io::Backend> make_backend(const ExportFiles& files);
+    std::unique_ptr<io::Backend> recording(std::unique_ptr<io::Backend> backend,
+                                           const ExportFiles& files);
+    void record_failed(Error error);
     void raise_limits();
     void log_failures();
 

@@ -97,6 +97,17 @@ std::vector<server::ExportOptions> ExportFiles::options(
     return exports;
 }
 
+std::vector<io::RecordedFile> ExportFiles::recorded_files(
+    const std::vector<ExportConfig>& configs) const {
+    ASSERT(configs.size() == files_.size());
+    std::vector<io::RecordedFile> recorded;
+    for (size_t index = 0; index < configs.size(); ++index) {
+        const io::DataFile& file = files_[index];
+        recorded.push_back({.fd = file.fd, .name = configs[index].name, .size = file.size});
+    }
+    return recorded;
+}
+
 void ExportFiles::close() {
     for (io::DataFile& file : files_) {
         if (file.fd != io::Fd::none) io::close_data_file(file);

@@ -6,6 +6,7 @@
 
 #include "daemon/config.h"
 #include "daemon/start_watch.h"
+#include "io/recording_backend.h"
 #include "server/log.h"
 #include "server/server.h"
 
@@ -26,6 +27,9 @@ class ExportFiles {
 
     // As the server wants them, in the config's order.
     std::vector<server::ExportOptions> options(const std::vector<ExportConfig>& configs) const;
+
+    // As a record names them, in the config's order.
+    std::vector<io::RecordedFile> recorded_files(const std::vector<ExportConfig>& configs) const;
 
     // Syncs, unlocks and closes every file that open() opened. Blocks. Not called after an
     // unclean end: a sync that failed is not tried again, and the process' end unlocks.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -17,7 +18,11 @@ namespace program_options = boost::program_options;
 constexpr std::string_view synopsis =
     "Usage: blockd --config FILE [--check]\n"
     "       blockd --socket PATH | --port PORT  --export NAME [--size SIZE] [--read-only]\n"
-    "              [--check] FILE\n";
+    "              [--check] [--record FILE] FILE\n";
+
+// What describes the one export of a daemon without a config.
+constexpr std::initializer_list<const char*> serving_options = {
+    "socket", "port", "export", "size", "read-only", "record", "file"};
 
 constexpr std::string_view introduction =
     "Serves data files as block devices over NBD, until SIGTERM or SIGINT.\n";
@@ -34,7 +39,7 @@ struct Place {
 constexpr std::array places = {
     Place{"/exports/0/name", "--export"},         Place{"/exports/0/file", "FILE"},
     Place{"/exports/0/size", "--size"},           Place{"/exports/0/create", "--size"},
-    Place{"/exports/0/read_only", "--read-only"},
+    Place{"/exports/0/read_only", "--read-only"}, Place{"/io/record", "--record"},
 };
 
 program_options::options_description visible_options() {
@@ -48,8 +53,11 @@ program_options::options_description visible_options() {
         "listen on this TCP port of 127.0.0.1; alone or beside --socket")(
         "export", value<std::string>()->value_name("NAME"), "name of the one export")(
         "size", value<std::string>()->value_name("SIZE"),
-        "its size, like 1GiB; FILE is made with it when it is missing")(
-        "read-only", "refuse writes")("version,V", "print the version")("help,h", "print this");
+        "its size, like 1GiB; FILE is made with it when it is missing")("read-only",
+                                                                        "refuse writes")(
+        "record", value<std::string>()->value_name("FILE"),
+        "write down what is done to the disks, for finding faults; slow")(
+        "version,V", "print the version")("help,h", "print this");
     return description;
 }
 
@@ -113,8 +121,7 @@ std::variant<Options, UsageError> options_of(const Arguments& arguments) {
     if (arguments.has("version") || arguments.has("help")) return options;
 
     if (arguments.has("config")) {
-        if (const char* const other =
-                arguments.first_of({"socket", "port", "export", "size", "read-only", "file"})) {
+        if (const char* const other = arguments.first_of(serving_options)) {
             const std::string name = std::string_view(other) == "file"
                                          ? "FILE (" + arguments.text("file") + ")"
                                          : std::string("--") + other;
@@ -124,7 +131,7 @@ std::variant<Options, UsageError> options_of(const Arguments& arguments) {
         if (options.config_file.empty()) return UsageError{"--config needs a file"};
         return options;
     }
-    if (arguments.first_of({"socket", "port", "export", "size", "read-only", "file"}) == nullptr) {
+    if (arguments.first_of(serving_options) == nullptr) {
         return UsageError{
             "nothing to serve: give --config FILE, or --socket PATH --export NAME "
             "FILE"};
@@ -135,9 +142,14 @@ std::variant<Options, UsageError> options_of(const Arguments& arguments) {
     if (!arguments.has("export")) return UsageError{"--export NAME is missing"};
     if (!arguments.has("file")) return UsageError{"FILE, the data file to serve, is missing"};
 
-    options.document.root =
-        JsonValue::of_object({{"listeners", listeners_of(arguments)},
-                              {"exports", JsonValue::of_array({export_of(arguments)})}});
+    std::vector<JsonMember> members = {{"listeners", listeners_of(arguments)},
+                                       {"exports", JsonValue::of_array({export_of(arguments)})}};
+    if (arguments.has("record")) {
+        members.push_back(
+            {"io",
+             JsonValue::of_object({{"record", JsonValue::of_string(arguments.text("record"))}})});
+    }
+    options.document.root = JsonValue::of_object(std::move(members));
     options.document.is_complete = true;
     return options;
 }

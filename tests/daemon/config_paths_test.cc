@@ -52,6 +52,11 @@ class ConfigPaths : public ::testing::Test {
         config.log.file = path;
         return text_of(check_paths(config));
     }
+    std::string complaint_about_record(const std::string& path) {
+        Config config;
+        config.io.record = path;
+        return text_of(check_paths(config));
+    }
     static std::string text_of(const Complaints& complaints) {
         std::string text;
         for (const Complaint& complaint : complaints) text += complaint_text("c", complaint);
@@ -99,6 +104,17 @@ TEST_F(ConfigPaths, AFolderIsNoFile) {
               "c: /exports/0/file: " + quoted("sub") + ": a file; this is a folder");
     EXPECT_EQ(complaint_about_log(file("sub")),
               "c: /log/file: " + quoted("sub") + ": a file; this is a folder");
+}
+
+TEST_F(ConfigPaths, ARecordIsANewFile) {
+    EXPECT_EQ(complaint_about_record(file("new")), "");
+    support::write_file(file("old"), "x");
+    EXPECT_EQ(complaint_about_record(file("old")),
+              "c: /io/record: " + quoted("old") +
+                  ": a file that does not exist: a record is never overwritten");
+    EXPECT_EQ(complaint_about_record(file("none/new")), "c: /io/record: " + quoted("none/new") +
+                                                            ": a path in a folder that exists; " +
+                                                            file("none") + " does not");
 }
 
 TEST_F(ConfigPaths, AFileIsNoFolder) {

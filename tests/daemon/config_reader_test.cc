@@ -156,7 +156,7 @@ TEST(ConfigReader, AnUnknownKeyIsToldTheNearestKnownOne) {
 TEST(ConfigReader, AHostileKeyCannotForgeALine) {
     EXPECT_EQ(complaint_about(R"("io": {"a\nc: /: fine": "\u001b[2J"})"),
               "c: /io/a\\x0ac: ~1: fine: \"\\u001b[2J\": no such key (allowed: backend, "
-              "disk_workers)\n");
+              "disk_workers, record)\n");
 }
 
 TEST(ConfigReader, EveryMistakeIsToldAtOnce) {

@@ -80,6 +80,17 @@ TEST(Options, WithoutASizeTheFileHasToExist) {
     EXPECT_FALSE(result.config.exports[0].create);
 }
 
+TEST(Options, ARecordIsAskedForWithoutAConfigOrInIt) {
+    const Options options =
+        right({"--socket", "b.sock", "--export", "disk", "--record", "b.record", "disk.img"});
+    EXPECT_EQ(read_config(options.document.root, "/data").config.io.record, "/data/b.record");
+    const Options silent = right({"--socket", "b.sock", "--export", "disk", "disk.img"});
+    EXPECT_EQ(read_config(silent.document.root, "/data").config.io.record, "");
+    EXPECT_EQ(wrong({"--config", "a.json", "--record", "b.record"}),
+              "--record does not go with --config: write it into the config");
+    EXPECT_EQ(named_as_option({"/io/record", "", ""}).path, "--record");
+}
+
 TEST(Options, BadUsageIsOneClearSentence) {
     EXPECT_EQ(wrong({}),
               "nothing to serve: give --config FILE, or --socket PATH --export NAME FILE");
@@ -116,8 +127,9 @@ TEST(Options, WrongValuesAreNamedByTheirOption) {
 
 TEST(Options, HelpNamesEveryOption) {
     const std::string help = help_text();
-    for (const char* const option : {"--config", "--check", "--socket", "--port", "--export",
-                                     "--size", "--read-only", "--version", "--help", "FILE"}) {
+    for (const char* const option :
+         {"--config", "--check", "--socket", "--port", "--export", "--size", "--read-only",
+          "--record", "--version", "--help", "FILE"}) {
         EXPECT_NE(help.find(option), std::string::npos) << option;
     }
 }
