@@ -21,9 +21,12 @@ struct stat status_of(const std::string& path) {
 
 }  // namespace
 
-TemporaryDirectory::TemporaryDirectory() {
-    const char* const parent = getenv("TMPDIR");
-    path_ = std::string(parent == nullptr ? "/tmp" : parent) + "/blockd-test-XXXXXX";
+TemporaryDirectory::TemporaryDirectory() : TemporaryDirectory("") {}
+
+TemporaryDirectory::TemporaryDirectory(const std::string& parent) {
+    const char* const system = getenv("TMPDIR");
+    path_ = !parent.empty() ? parent : system == nullptr ? "/tmp" : system;
+    path_ += "/blockd-test-XXXXXX";
     EXPECT_NE(mkdtemp(path_.data()), nullptr) << path_;
 }
 

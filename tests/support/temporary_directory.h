@@ -12,7 +12,8 @@ namespace blockd::support {
 
 class TemporaryDirectory {
   public:
-    TemporaryDirectory();
+    TemporaryDirectory();                                    // In the system's own place.
+    explicit TemporaryDirectory(const std::string& parent);  // Empty: the same.
     TemporaryDirectory(const TemporaryDirectory&) = delete;
     TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
     ~TemporaryDirectory();
