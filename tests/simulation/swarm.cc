@@ -64,8 +64,8 @@ void draw_limits(Swarm& swarm, Random& random) {
     swarm.bytes_per_connection = random.logarithmic(64 * kibibyte, 8 * mebibyte);
     swarm.requests = random.logarithmic(2, 512);
     swarm.spare_buffer_bytes = random.coin() ? random.between(0, 4) * mebibyte : 32 * mebibyte;
-    swarm.handshake_timeout_ns = random.logarithmic(1 * second, 10 * second);
-    swarm.transfer_timeout_ns = random.logarithmic(1 * second, 60 * second);
+    swarm.handshake_timeout_ns = random.logarithmic(1 * second, 30 * second);
+    swarm.transfer_timeout_ns = random.logarithmic(200 * millisecond, 60 * second);
     swarm.shutdown_grace_ns = random.logarithmic(1 * second, 20 * second);
 }
 
@@ -97,7 +97,7 @@ void draw_faults(Swarm& swarm, Random& random) {
     swarm.half_close_chance = rare(30);
     swarm.cut_off_chance = rare(30);
     swarm.stall_client_chance = rare(40);
-    swarm.stall_payload_chance = rare(20);
+    swarm.stall_payload_chance = rare(60);
     swarm.no_descriptor_chance = rare(2'000);
     swarm.aborted_accept_chance = rare(1'000);
     swarm.hostile_clients = random.coin() ? random.between(1, 3) : 0;
