@@ -4,14 +4,22 @@
 
 #include <algorithm>
 
-#include "simulation/backend.h"
-
 namespace blockd::simulation {
 namespace {
 
 constexpr uint64_t second_ns = 1'000'000'000;
 constexpr uint64_t reconnect_ns_max = 100'000'000;
 constexpr uint64_t stall_slack_ns = 2 * second_ns;
+
+// Whether all that can be in flight travels within the transfer timeout, with room to spare. On a
+// slower network a server rightly takes its client for one that stalls.
+bool is_network_fast(const Swarm& swarm) {
+    constexpr uint64_t turn_ns = 2'000'000;  // Of a window: operations that are slow, small parts.
+    const uint64_t largest = swarm.maximal_chance > 0 ? swarm.disk_size : swarm.request_size_max;
+    const uint64_t window = std::min(swarm.to_server_window, swarm.to_client_window);
+    const uint64_t windows = swarm.depth * largest / window + 1;
+    return windows * (8 * swarm.delay_ns + turn_ns) < swarm.transfer_timeout_ns;
+}
 
 }  // namespace
 
@@ -50,7 +58,7 @@ void Client::connect() {
     has_greeting_ = is_structured_ = false;
     context_id_ = 0;
     has_said_goodbye_ = has_ended_sending_ = false;
-    may_lose_replies_ = false;
+    may_lose_replies_ = !is_network_fast(surroundings_.swarm);
     options_.clear();
     options_sent_ = options_answered_ = 0;
     outstanding_count_ = 0;
@@ -124,21 +132,21 @@ void Client::begin_stall(Stall stall) {
 // A client that stalls is watched for as long as the server may put up with it.
 void Client::watch_stall() {
     const Swarm& swarm = surroundings_.swarm;
-    const bool is_held = stall_ == Stall::reading ? network_.is_server_waiting_to_send(connection_)
-                                                  : network_.is_open_at_server(connection_);
+    bool is_held = network_.is_open_at_server(connection_);
+    if (stall_ == Stall::reading) is_held = network_.is_server_waiting_to_send(connection_);
+    // While the server waits for room for the write it does not wait for the client.
+    if (stall_ == Stall::payload) is_held = network_.is_server_waiting_to_receive(connection_);
     if (is_held && is_stall_watched_) {
         return complain(stall_ == Stall::reading   ? "takes no replies, and is kept"
                         : stall_ == Stall::payload ? "sends no payload, and is kept"
                                                    : "does not negotiate, and is kept");
     }
     // Until all it has sent has arrived, it is not the client that the server waits for.
-    const bool is_travelling = network_.unsent_size(connection_) > 0;
+    const bool is_travelling = network_.received_size(connection_) < sent_size_;
     if (is_held && (stall_ == Stall::reading || !is_travelling)) {
         is_stall_watched_ = true;
-        uint64_t patience_ns = swarm.transfer_timeout_ns;
-        if (stall_ == Stall::negotiating) patience_ns = swarm.handshake_timeout_ns;
-        // Its request may have to wait until others, that stall as well, have made room for it.
-        if (stall_ == Stall::payload) patience_ns = 4 * patience_ns + SimulatedBackend::stall_ns;
+        const uint64_t patience_ns =
+            stall_ == Stall::negotiating ? swarm.handshake_timeout_ns : swarm.transfer_timeout_ns;
         return schedule(patience_ns + stall_slack_ns);
     }
     const Stall ended = stall_;

@@ -134,6 +134,10 @@ bool Network::is_server_waiting_to_send(uint32_t index) const {
     return connections_[index].writer != nullptr;
 }
 
+bool Network::is_server_waiting_to_receive(uint32_t index) const {
+    return connections_[index].reader != nullptr;
+}
+
 bool Network::is_open_at_server(uint32_t index) const {
     const Connection& connection = connections_[index];
     return connection.fd != io::Fd::none && !connection.is_server_closed &&

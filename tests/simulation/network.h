@@ -82,6 +82,7 @@ class Network {
     void reset(uint32_t connection);  // At once: what was sent may not.
     void pause(uint32_t connection, bool is_paused);
     bool is_server_waiting_to_send(uint32_t connection) const;
+    bool is_server_waiting_to_receive(uint32_t connection) const;
     bool is_open_at_server(uint32_t connection) const;
     bool is_settled(uint32_t connection) const { return connections_[connection].is_settled; }
     uint64_t received_size(uint32_t connection) const {
