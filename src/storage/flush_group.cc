@@ -30,6 +30,11 @@ void FlushGroup::sync_done(Result<Ok> result) {
     answered.append(running_);
     if (!result) {
         has_failed_ = true;
+        // Whatever the system calls it, the disk has failed: this must not pass for a full disk, or
+        // for something that the file system cannot do.
+        result = Error{.code = ErrorCode::disk,
+                       .os_errno = result.error().os_errno,
+                       .during = result.error().during};
         answered.append(waiting_);
     }
     // The next sync starts before the callbacks, so that one which joins again waits for the one

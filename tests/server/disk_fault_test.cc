@@ -80,5 +80,21 @@ TEST_F(DiskFault, Case85FailedSyncOfAWriteWithFuaIsItsError) {
     EXPECT_EQ(client.flush().error, wire::eio);
 }
 
+// Whatever the system says of a sync, it is the disk's failure: ENOSPC would tell the client to
+// make room, ENOTSUP that FAST_ZERO is not fast here.
+TEST_F(DiskFault, FailedSyncIsAnIoErrorWhateverTheSystemSays) {
+    backend().fail_next(OperationKind::sync, -ENOSPC);
+    EXPECT_EQ(attach().flush().error, wire::eio);
+    EXPECT_EQ(logged_count("request failed"), 1u);
+}
+
+TEST_F(DiskFault, FailedSyncOfAFastZeroIsNoRefusalOfFastZero) {
+    backend().fail_next(OperationKind::sync, -ENOTSUP);
+    const uint16_t flags = wire::flag_fast_zero | wire::flag_fua;
+    EXPECT_EQ(attach().write_zeroes(0, 65536, flags).error, wire::eio);
+    EXPECT_EQ(logged_count("request failed"), 1u);
+    EXPECT_EQ(logged_count("a sync failed: the export is read-only until it is opened anew"), 1u);
+}
+
 }  // namespace
 }  // namespace blockd::support

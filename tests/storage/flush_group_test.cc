@@ -89,6 +89,18 @@ TEST(FlushGroup, FailedSyncFailsRunningAndWaitingAndAllThatChangeTheDiskLater) {
     for (TestRequest* request : {write.get(), zero.get(), read.get()}) world.release(*request);
 }
 
+TEST(FlushGroup, FailedSyncIsADiskErrorThatKeepsTheSystemsReason) {
+    for (const int reason : {ENOSPC, ENOTSUP, EINVAL}) {
+        DiskWorld world(manual);
+        auto flush = world.start(DiskCommand::flush, 0, 0);
+        world.tick();
+        world.backend.fail(0, reason);
+        world.settle();
+        ASSERT_TRUE(flush->failed_with(ErrorCode::disk)) << reason;
+        EXPECT_EQ(flush->result->error().os_errno, reason);
+    }
+}
+
 TEST(FlushGroup, WriteWhoseSyncFailedMeanwhileIsNotDurable) {
     DiskWorld world(manual);
     auto flush = world.start(DiskCommand::flush, 0, 0);
