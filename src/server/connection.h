@@ -107,6 +107,7 @@ class Connection {
     void execute(RequestSlot& slot);
     std::span<const std::byte> unread() const;
 
+    void set_reply_deadline();
     // connection_reply.cc: bytes out.
     void disk_done(RequestSlot& slot, Result<Ok> result);
     void refuse(RequestSlot& slot, nbd::WireError error, const char* text);

@@ -58,7 +58,7 @@ void Connection::reply(RequestSlot& slot) {
         release(slot);
         return finish_if_drained();
     }
-    replies_.push(slot);
+    replies_.push(slot, context_.loop.now_ns());
     if (!send_completion_.is_idle() || !send_tick_completion_.is_idle()) return;
     context_.loop.next_tick(send_tick_completion_, io::bind<&Connection::send_tick>(this));
 }
@@ -76,12 +76,19 @@ void Connection::send() {
                                   .size = output.size()};
     } else {
         count = replies_.fill(send_vectors_);
-        if (deadline_ns_ == 0) set_deadline(deadline_ns_, context_.limits.transfer_timeout_ns);
+        if (deadline_ns_ == 0) set_reply_deadline();
     }
     ASSERT(count > 0);
     context_.loop.send(send_completion_,
                        {.socket = socket_, .vectors = std::span(send_vectors_).first(count)},
                        io::bind<&Connection::send_done>(this));
+}
+
+// From the moment on when the reply was ready, however long those before it took.
+void Connection::set_reply_deadline() {
+    const uint64_t deadline_ns = replies_.front_since_ns() + context_.limits.transfer_timeout_ns;
+    const uint64_t now_ns = context_.loop.now_ns();
+    set_deadline(deadline_ns_, deadline_ns > now_ns ? deadline_ns - now_ns : 0);
 }
 
 void Connection::send_done(Result<uint32_t> result) {
@@ -93,7 +100,7 @@ void Connection::send_done(Result<uint32_t> result) {
     }
     RequestList sent;
     replies_.consume(*result, sent);
-    if (!sent.is_empty()) deadline_ns_ = 0;  // The next reply has its own time.
+    if (!sent.is_empty()) deadline_ns_ = 0;  // The next reply has its own.
     release_all(sent);
     if (!replies_.is_empty()) return send();
     deadline_ns_ = 0;

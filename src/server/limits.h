@@ -41,8 +41,8 @@ struct Limits {
     uint32_t requests = 4096;                   // Of all connections together.
     uint64_t buffer_bytes = 256u << 20;         // Request memory of all connections together.
     uint64_t handshake_timeout_ns = 10'000'000'000;
-    // For a client to take one reply, or to send one write's payload, whole: a request's memory
-    // is never held for longer by a client that is slow or gone.
+    // For a client to take one reply, from the moment on when it is ready, or to send one write's
+    // payload, whole: no request's memory is held for longer by a client that is slow or gone.
     uint64_t transfer_timeout_ns = 60'000'000'000;
     uint64_t shutdown_grace_ns = 10'000'000'000;
 };

@@ -43,7 +43,8 @@ void add_reply(Gather& gather, RequestSlot& slot) {
 
 }  // namespace
 
-void ReplyQueue::push(RequestSlot& slot) {
+void ReplyQueue::push(RequestSlot& slot, uint64_t now_ns) {
+    slot.reply_since_ns = now_ns;
     slot.reply_size = slot.head.size;
     if (slot.has_data) {
         for (storage::Buffer* buffer = slot.disk.buffers.front(); buffer;
@@ -53,6 +54,11 @@ void ReplyQueue::push(RequestSlot& slot) {
     }
     ASSERT(slot.reply_size > 0);
     replies_.push_back(slot);
+}
+
+uint64_t ReplyQueue::front_since_ns() const {
+    ASSERT(!replies_.is_empty());
+    return replies_.front()->reply_since_ns;
 }
 
 size_t ReplyQueue::fill(std::span<io::IoVector> vectors) const {

@@ -15,7 +15,10 @@ class ReplyQueue {
   public:
     bool is_empty() const { return replies_.is_empty(); }
 
-    void push(RequestSlot& slot);
+    void push(RequestSlot& slot, uint64_t now_ns);
+
+    // When the first reply was pushed; the queue is not empty.
+    uint64_t front_since_ns() const;
 
     // Fills in what is to be sent next, from the front; returns how many vectors.
     size_t fill(std::span<io::IoVector> vectors) const;

@@ -23,6 +23,7 @@ struct RequestSlot {
     nbd::ReplyHead head;      // Goes out first; then, per buffer, the buffer's head and payload.
     bool has_data = false;    // The buffers are part of the reply.
     uint64_t reply_size = 0;  // Bytes, heads included.
+    uint64_t reply_since_ns = 0;
     ListLink<RequestSlot> link;
 
     void disk_done(Result<Ok> result);

@@ -110,6 +110,22 @@ TEST_F(SlowClient, Case88ReaderThatTakesNothingIsCutOff) {
     })) << "the slow one is gone, while the other was served all the time";
 }
 
+// The time runs from the moment when a reply is ready: were it given to each anew once the one
+// before is taken, the last of these would hold its memory for eleven seconds.
+TEST_F(SlowClient, Case88ReaderThatTakesOneReplyAtATimeIsCutOff) {
+    constexpr uint32_t reply_count = 16;
+    constexpr uint32_t size = 4 * mebibyte;
+    WireClient slow = attach();
+    WireClient other = attach();
+    for (uint32_t index = 0; index < reply_count; ++index) slow.send_request({.size = size});
+    uint32_t taken = 0;
+    for (std::string reply; taken < reply_count && slow.try_receive(16 + size, &reply); ++taken) {
+        Patience pause(700);
+        while (pause.wait()) expect_in_step(other);
+    }
+    EXPECT_LE(taken, 6u) << "two or three, and some more where the disk is slow";
+}
+
 using SlowWriter = DaemonTest;
 
 TEST_F(SlowWriter, Case88WriterOfOneByteAtATimeHoldsNobodyUp) {

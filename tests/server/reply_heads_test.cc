@@ -41,7 +41,7 @@ class FinishedRead {
     std::vector<std::byte> reply(const ReplyFormat& format) {
         write_success_reply(slot, format);
         ReplyQueue queue;
-        queue.push(slot);
+        queue.push(slot, 0);
         std::vector<io::IoVector> vectors(64);
         const size_t count = queue.fill(vectors);
         std::vector<std::byte> bytes;

@@ -64,8 +64,8 @@ TEST(ReplyQueue, GathersManyRepliesIntoOneSend) {
     ReplyQueue queue;
     Reply first(pool, 16, {});
     Reply second(pool, 16, {5000});
-    queue.push(first.slot);
-    queue.push(second.slot);
+    queue.push(first.slot, 0);
+    queue.push(second.slot, 0);
     EXPECT_EQ(gathered(queue, 64), first.expected + second.expected);
     RequestList sent;
     queue.consume(first.expected.size() + second.expected.size(), sent);
@@ -78,7 +78,7 @@ TEST(ReplyQueue, ReplyIsDoneOnlyWithItsLastByte) {
     storage::BufferPool pool(small_pool);
     ReplyQueue queue;
     Reply reply(pool, 16, {100});
-    queue.push(reply.slot);
+    queue.push(reply.slot, 0);
     RequestList sent;
     queue.consume(reply.expected.size() - 1, sent);
     EXPECT_TRUE(sent.is_empty());
@@ -87,11 +87,27 @@ TEST(ReplyQueue, ReplyIsDoneOnlyWithItsLastByte) {
     EXPECT_EQ(sent.pop_front(), &reply.slot);
 }
 
+TEST(ReplyQueue, FrontKnowsSinceWhenItIsReady) {
+    storage::BufferPool pool(small_pool);
+    ReplyQueue queue;
+    Reply first(pool, 16, {});
+    Reply second(pool, 16, {});
+    queue.push(first.slot, 5);
+    queue.push(second.slot, 7);
+    EXPECT_EQ(queue.front_since_ns(), 5u);
+    RequestList sent;
+    queue.consume(first.expected.size(), sent);
+    EXPECT_EQ(queue.front_since_ns(), 7u) << "not since it came to the front";
+    queue.consume(second.expected.size(), sent);
+    while (sent.pop_front() != nullptr) {
+    }
+}
+
 TEST(ReplyQueue, FewVectorsGatherAPrefix) {
     storage::BufferPool pool(small_pool);
     ReplyQueue queue;
     Reply reply(pool, 20, {10, 20, 30});
-    queue.push(reply.slot);
+    queue.push(reply.slot, 0);
     for (size_t vectors = 1; vectors <= 8; ++vectors) {
         const std::string prefix = gathered(queue, vectors);
         EXPECT_EQ(prefix, reply.expected.substr(0, prefix.size())) << vectors;
@@ -118,7 +134,7 @@ TEST(ReplyQueue, EveryCutOfTheStreamSendsTheSameBytes) {
             for (uint32_t& size : sizes) size = uint32_t(random() % 3000);
             const uint8_t head_size = uint8_t(sizes.empty() ? 16 : (random() % 2) * 16);
             replies.push_back(std::make_unique<Reply>(pool, head_size, sizes));
-            queue.push(replies.back()->slot);
+            queue.push(replies.back()->slot, 0);
             expected += replies.back()->expected;
         }
         std::string stream;
