@@ -133,7 +133,12 @@ void Server::sync_done(Result<Ok> result) {
 // Half of the grace time is for clients. Who is not done by then is disconnected, so that the
 // other half is left for the syncs, on which those depend who never flush.
 void Server::clients_grace_done(Result<Ok> result) {
-    if (!result) return grace_done(result);
+    // It may end in the turn in which all is done: too late to be cancelled.
+    if (!result || is_finished()) return grace_done(result);
+    if (!connections_.empty()) {
+        log_.write(LogLevel::warning, "clients were not done when their grace time ended",
+                   {{"connections", uint64_t(connections_.size())}});
+    }
     for (const auto& connection : connections_) {
         connection->abort("it was not done when the grace time ended");
     }
@@ -143,10 +148,13 @@ void Server::clients_grace_done(Result<Ok> result) {
 
 void Server::grace_done(Result<Ok> result) {
     if (is_stopped_) return;
-    const bool is_finished = exports_synced_ == exports_.count() && connections_.empty();
-    if (result && !is_finished) {
+    if (result && !is_finished()) {
         report_.is_clean = false;
         log_.write(LogLevel::warning, "the grace time is over with work unfinished",
+bool Server::is_finished() const {
+    return exports_synced_ == exports_.count() && connections_.empty();
+}
+
                    {{"connections", uint64_t(connections_.size())}});
     }
     finish_stop();

@@ -36,7 +36,9 @@ struct ServerOptions {
 
 // How a drain ended.
 struct StopReport {
-    bool is_clean = true;         // Everything in flight was finished and synced in time.
+    // Every disk operation was finished, and every export synced, in time. Clients may have been
+    // cut off all the same, without the replies to requests of theirs: the log counts them.
+    bool is_clean = true;
     uint32_t failed_exports = 0;  // Exports whose sync failed, now or earlier.
 };
 
@@ -72,6 +74,7 @@ class Server {
     void clients_grace_done(Result<Ok> result);
     void grace_done(Result<Ok> result);
     void finish_stop();
+    bool is_finished() const;
     std::string client_name(io::Fd socket);
 
     io::Loop& loop_;

@@ -4,14 +4,20 @@
 #include <blockd/io/data_file.h>
 #include <blockd/io/loop.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "server/server.h"
+#include "storage/memory_backend.h"
 #include "support/daemon_process.h"
 #include "support/held_backend.h"
 #include "support/temporary_directory.h"
@@ -26,9 +32,17 @@ using support::WireClient;
 constexpr uint64_t disk_size = 1u << 20;
 constexpr uint64_t short_grace_ns = 50'000'000;
 
-class SilentLog final : public Log {
+class MessageLog final : public Log {
   public:
-    void write(LogLevel, std::string_view, std::span<const LogField>) override {}
+    void write(LogLevel, std::string_view message, std::span<const LogField>) override {
+        messages_.emplace_back(message);
+    }
+    size_t count(std::string_view message) const {
+        return size_t(std::ranges::count(messages_, message));
+    }
+
+  private:
+    std::vector<std::string> messages_;
 };
 
 // The server on this thread, one client on another.
@@ -55,7 +69,7 @@ class Stop : public ::testing::Test {
         ServerOptions options;
         options.limits.shutdown_grace_ns = grace_ns;
         options.exports.push_back({.name = "disk", .file = file_});
-        server.emplace(*loop, log_, options);
+        server.emplace(*loop, log, options);
         const auto address = io::Address::unix_path(directory_.file("socket"));
         ASSERT_TRUE(bool(server->listen({.address = *address})));
     }
@@ -83,10 +97,10 @@ class Stop : public ::testing::Test {
     std::optional<io::Loop> loop;
     std::optional<Server> server;
     std::optional<StopReport> report;
+    MessageLog log;
 
   private:
     support::TemporaryDirectory directory_;
-    SilentLog log_;
     io::DataFile file_;
     std::thread client_;
 };
@@ -123,6 +137,24 @@ TEST_F(Stop, WhatHangsIsCutOffAfterTheGraceTime) {
     EXPECT_FALSE(stop().is_clean);
     backend->release(OperationKind::write);
     run_until([this] { return server->connection_count() == 0; });
+    run_until([this] { return loop->in_flight_count() == 0; });
+}
+
+TEST_F(Stop, ClientThatIsCutOffIsLogged) {
+    serve(short_grace_ns);
+    std::atomic<bool> is_taken = false;
+    connect([&is_taken](WireClient& client) {
+        // The payload of the second one never comes.
+        const support::RequestFields read = {.size = 512};
+        client.send(support::request_bytes(read) +
+                    support::request_bytes({.command = support::wire::cmd_write, .size = 4096}));
+        EXPECT_TRUE(client.receive_answer(read).is_ok());
+        is_taken = true;
+        EXPECT_TRUE(client.ends());
+    });
+    run_until([&is_taken] { return is_taken.load(); });
+    EXPECT_TRUE(stop().is_clean) << "what the disk was given is finished and synced";
+    EXPECT_EQ(log.count("clients were not done when their grace time ended"), 1u);
     run_until([this] { return loop->in_flight_count() == 0; });
 }
 
@@ -173,6 +205,32 @@ TEST_F(Stop, IdleServerStopsAtOnce) {
     serve(30'000'000'000);
     EXPECT_TRUE(stop().is_clean);
     run_until([this] { return loop->in_flight_count() == 0; });
+}
+
+// The grace time and the last sync end in one turn, the sync first.
+TEST(StopOnAClockOfItsOwn, GraceTimeThatEndsWithTheLastSyncIsNotBegunAnew) {
+    auto owned = std::make_unique<testing::MemoryBackend>(
+        testing::MemoryBackend::Options{.size = disk_size, .is_manual = true});
+    testing::MemoryBackend& backend = *owned;
+    io::Loop loop(std::move(owned));
+    MessageLog log;
+    ServerOptions options;
+    options.exports.push_back({.name = "disk", .file = backend.file()});
+    Server server(loop, log, options);
+    struct Report {
+        void stop_done(StopReport report) { stopped = report; }
+        std::optional<StopReport> stopped;
+    } report;
+    server.stop(io::bind<&Report::stop_done>(&report));
+    loop.tick();
+    ASSERT_EQ(backend.pending_count(), 1u) << "the last sync";
+    backend.finish(0);
+    backend.next_poll_ns = options.limits.shutdown_grace_ns / 2;
+    loop.flush(options.limits.shutdown_grace_ns);
+    loop.tick();
+    ASSERT_TRUE(report.stopped.has_value());
+    EXPECT_TRUE(report.stopped->is_clean);
+    EXPECT_EQ(loop.in_flight_count(), 0u);
 }
 
 }  // namespace

@@ -65,7 +65,8 @@ void MemoryBackend::poll(io::CompletionList& completed, uint64_t wait_ns) {
     if (!options_.is_manual) {
         while (!pending_.is_empty()) finish(0);
     }
-    if (finished_.is_empty()) now_ns_ += wait_ns;
+    now_ns_ += finished_.is_empty() ? wait_ns : next_poll_ns;
+    next_poll_ns = 0;
     completed.append(finished_);
 }
 

@@ -48,6 +48,9 @@ class MemoryBackend : public io::Backend {
     bool refuses_zero_range = false;
     bool fails_syncs = false;
 
+    // What the next poll takes, although something is finished.
+    uint64_t next_poll_ns = 0;
+
     const char* name() const override { return "memory"; }
     uint64_t now_ns() override { return now_ns_; }
     void submit(io::CompletionList& submitted, io::CompletionList& completed) override;
