@@ -52,6 +52,7 @@ void Connection::drain() {
             end_reason_ = "the server shuts down";
             is_drain_wanted_ = true;
             if (payload_slot_ == nullptr) begin_draining(end_reason_);
+            is_drain_wanted_ = true;  // The reply to its GO may be on its way.
             return;
         case State::draining:
         case State::lingering:
@@ -101,7 +102,8 @@ void Connection::finish_if_drained() {
 
 void Connection::abort(const char* reason) {
     if (state_ == State::closing) return;
-    if (end_reason_[0] == '\0' || is_drain_wanted_) {
+    const bool is_draining = is_drain_wanted_ && state_ != State::negotiating;
+    if (end_reason_[0] == '\0' || is_draining) {
         end_reason_ = reason;
         is_to_blame_ = true;
     }

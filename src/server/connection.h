@@ -128,7 +128,7 @@ class Connection {
     const char* end_reason_ = "";
     bool is_to_blame_ = false;      // It broke the protocol, or a limit.
     bool is_deaf_ = false;          // It takes no replies any more.
-    bool is_drain_wanted_ = false;  // As soon as the write that comes in is whole.
+    bool is_drain_wanted_ = false;  // Once the negotiation, or the write that comes in, is over.
 
     std::optional<nbd::ServerHandshake> handshake_;
     Export* export_ = nullptr;

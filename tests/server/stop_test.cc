@@ -140,6 +140,21 @@ TEST_F(Stop, WhatHangsIsCutOffAfterTheGraceTime) {
     run_until([this] { return loop->in_flight_count() == 0; });
 }
 
+// The reply to its GO is on its way: nothing tells this client of the shutdown but the drain.
+TEST_F(Stop, ClientWhoseLastOptionIsBeingAnsweredIsDrained) {
+    serve(3'600'000'000'000);
+    backend->hold(OperationKind::send);
+    backend->release_one(OperationKind::send);  // The greeting.
+    connect([](WireClient& client) { EXPECT_TRUE(client.ends()); });
+    run_until([this] { return backend->held_count(OperationKind::send) == 1; });
+    begin_stop();
+    backend->release(OperationKind::send);
+    run_until([this] { return report.has_value(); });
+    ASSERT_TRUE(report.has_value());
+    EXPECT_TRUE(report->is_clean);
+    run_until([this] { return loop->in_flight_count() == 0; });
+}
+
 TEST_F(Stop, ClientThatIsCutOffIsLogged) {
     serve(short_grace_ns);
     std::atomic<bool> is_taken = false;
