@@ -10,6 +10,7 @@ Connection::Connection(ConnectionContext& context, const Options& options)
     : context_(context), socket_(options.socket), id_(options.id), client_(options.client) {
     admission_waiter_.retry = io::bind<&Connection::admission_retry>(this);
     handshake_.emplace(context.exports);
+    context.negotiating.push_back(*this);
 }
 
 Connection::~Connection() {
@@ -23,8 +24,13 @@ void Connection::start() {
     negotiate();
 }
 
+void Connection::stop_negotiating() {
+    if (negotiating_link.is_linked) context_.negotiating.remove(*this);
+}
+
 void Connection::begin_serving() {
     ASSERT(state_ == State::negotiating);
+    stop_negotiating();
     const nbd::ServerHandshake::Negotiated negotiated = handshake_->negotiated();
     handshake_.reset();
     export_ = &context_.exports.at(negotiated.export_index);
@@ -65,6 +71,7 @@ void Connection::begin_draining(const char* reason) {
     state_ = State::draining;
     end_reason_ = reason;
     stop_waiting_for_room();
+    stop_negotiating();
     drop_payload();
     if (!receive_completion_.is_idle()) context_.loop.cancel(receive_completion_);
     finish_if_drained();
@@ -120,6 +127,7 @@ void Connection::begin_closing() {
     ASSERT(state_ != State::closing);
     state_ = State::closing;
     stop_waiting_for_room();
+    stop_negotiating();
     context_.loop.shutdown(socket_, io::ShutdownKind::both);
     context_.loop.cancel_fd(socket_);
     context_.loop.cancel(timer_);

@@ -28,17 +28,7 @@
 
 namespace blockd::server {
 
-class Connection;
-
-// What all connections of a server share; it outlives them.
-struct ConnectionContext {
-    io::Loop& loop;
-    Log& log;
-    const Limits& limits;
-    ExportTable& exports;
-    Admission& admission;
-    io::Callback<Connection*> ended;  // The connection may be destroyed in it.
-};
+struct ConnectionContext;
 
 class Connection {
   public:
@@ -62,6 +52,7 @@ class Connection {
     void abort(const char* reason);
 
     uint32_t index = 0;  // The server's own: the place among its connections.
+    ListLink<Connection> negotiating_link;
 
   private:
     friend struct RequestSlot;
@@ -75,6 +66,7 @@ class Connection {
     };
 
     // connection.cc: the lives and the end.
+    void stop_negotiating();
     void begin_serving();
     void begin_draining(const char* reason);
     void finish_if_drained();
@@ -168,3 +160,17 @@ class Connection {
 };
 
 }  // namespace blockd::server
+// Those that negotiate, in the order of their arrival.
+using NegotiatingList = IntrusiveList<Connection, &Connection::negotiating_link>;
+
+// What all connections of a server share; it outlives them.
+struct ConnectionContext {
+    io::Loop& loop;
+    Log& log;
+    const Limits& limits;
+    ExportTable& exports;
+    Admission& admission;
+    NegotiatingList& negotiating;
+    io::Callback<Connection*> ended;  // The connection may be destroyed in it.
+};
+

@@ -18,6 +18,7 @@ Server::Server(io::Loop& loop, Log& log, const ServerOptions& options)
                .limits = limits_,
                .exports = exports_,
                .admission = admission_,
+               .negotiating = negotiating_,
                .ended = io::bind<&Server::connection_ended>(this)} {
     ASSERT(options.exports.size() <= exports_max);
     for (const ExportOptions& added : options.exports) {
@@ -55,11 +56,16 @@ void Server::accepted(io::Fd socket) {
     connection.index = uint32_t(connections_.size() - 1);
     connection.start();
 
-    if (connections_.size() > limits_.connections) {
-        connection.abort("too many connections");
-    } else if (is_stopping_) {
-        connection.drain();
-    }
+    if (connections_.size() > limits_.connections) make_room(connection);
+    if (is_stopping_) connection.drain();
+}
+
+// Silent clients keep nobody out: who has negotiated longest makes room. Who is attached stays, and
+// where all others are, `newest` is the one that leaves.
+void Server::make_room(Connection& newest) {
+    Connection* const leaving = negotiating_.front();
+    ASSERT(leaving != nullptr);
+    leaving->abort(leaving == &newest ? "too many connections" : "a later client got its place");
 }
 
 std::string Server::client_name(io::Fd socket) {
@@ -146,15 +152,15 @@ void Server::clients_grace_done(Result<Ok> result) {
                   io::bind<&Server::grace_done>(this));
 }
 
+bool Server::is_finished() const {
+    return exports_synced_ == exports_.count() && connections_.empty();
+}
+
 void Server::grace_done(Result<Ok> result) {
     if (is_stopped_) return;
     if (result && !is_finished()) {
         report_.is_clean = false;
         log_.write(LogLevel::warning, "the grace time is over with work unfinished",
-bool Server::is_finished() const {
-    return exports_synced_ == exports_.count() && connections_.empty();
-}
-
                    {{"connections", uint64_t(connections_.size())}});
     }
     finish_stop();

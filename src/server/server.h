@@ -67,14 +67,15 @@ class Server {
 
   private:
     void accepted(io::Fd socket);
+    void make_room(Connection& newest);
     void listener_stopped(Listener* listener);
     void connection_ended(Connection* connection);
     void sync_next_export();
     void sync_done(Result<Ok> result);
     void clients_grace_done(Result<Ok> result);
     void grace_done(Result<Ok> result);
-    void finish_stop();
     bool is_finished() const;
+    void finish_stop();
     std::string client_name(io::Fd socket);
 
     io::Loop& loop_;
@@ -83,6 +84,7 @@ class Server {
     Admission admission_;
     storage::DiskScheduler scheduler_;
     ExportTable exports_;
+    NegotiatingList negotiating_;
     ConnectionContext context_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<std::unique_ptr<Connection>> connections_;

@@ -41,13 +41,8 @@ TEST_F(Load, ConnectionLimitLetsTheNextInOnceOneLeaves) {
     limit({"\"connections\": 4"});
     std::vector<WireClient> clients;
     for (int count = 0; count < 4; ++count) clients.push_back(attach());
-    // The fifth is refused, or waits: it is not served, and no other suffers.
     WireClient fifth = connect();
-    fifth.set_timeout_ms(500);
-    std::string rest;
-    (void)fifth.ends(&rest);
-    EXPECT_EQ(rest, "");
-    fifth.close();
+    EXPECT_TRUE(fifth.ends()) << "it is refused, without a greeting";
     for (WireClient& client : clients) expect_in_step(client);
     clients.pop_back();
     EXPECT_TRUE(eventually([this] {
@@ -59,6 +54,20 @@ TEST_F(Load, ConnectionLimitLetsTheNextInOnceOneLeaves) {
             next.ends(&greeting) && !greeting.empty();
         return is_served;
     })) << "there is room again";
+}
+
+TEST_F(Load, ConnectionLimitTakesThePlaceOfWhoNegotiatesLongest) {
+    limit({"\"connections\": 4"});
+    std::vector<WireClient> attached;
+    attached.push_back(attach());
+    WireClient oldest = connect();
+    oldest.receive_greeting();
+    WireClient younger = connect();
+    younger.receive_greeting();
+    for (int count = 0; count < 2; ++count) attached.push_back(attach());
+    EXPECT_TRUE(oldest.ends()) << "the fifth took its place";
+    EXPECT_FALSE(younger.has_input());
+    for (WireClient& client : attached) expect_in_step(client);
 }
 
 TEST_F(Load, RequestLimitsHoldNobodyUpForever) {
