@@ -34,6 +34,7 @@ void Connection::begin_serving() {
     const nbd::ServerHandshake::Negotiated negotiated = handshake_->negotiated();
     handshake_.reset();
     export_ = &context_.exports.at(negotiated.export_index);
+    attach_number_ = ++export_->attach_count;
     request_limits_ = {.export_size = export_->disk.size(),
                        .flags = negotiated.flags,
                        .has_base_allocation = negotiated.has_base_allocation};
@@ -51,6 +52,7 @@ void Connection::drain() {
         case State::negotiating:
             handshake_->shut_down();
             end_reason_ = "the server shuts down";
+            is_drain_wanted_ = true;  // The reply to its GO may be on its way.
             set_deadline(deadline_ns_,
                          std::min(context_.limits.shutdown_grace_ns, negotiation_grace_ns));
             return;
@@ -58,7 +60,6 @@ void Connection::drain() {
             end_reason_ = "the server shuts down";
             is_drain_wanted_ = true;
             if (payload_slot_ == nullptr) begin_draining(end_reason_);
-            is_drain_wanted_ = true;  // The reply to its GO may be on its way.
             return;
         case State::draining:
         case State::lingering:
@@ -70,8 +71,8 @@ void Connection::begin_draining(const char* reason) {
     ASSERT(state_ == State::serving || state_ == State::negotiating);
     state_ = State::draining;
     end_reason_ = reason;
-    stop_waiting_for_room();
     stop_negotiating();
+    stop_waiting_for_room();
     drop_payload();
     if (!receive_completion_.is_idle()) context_.loop.cancel(receive_completion_);
     finish_if_drained();
@@ -126,8 +127,8 @@ void Connection::hung_up() {
 void Connection::begin_closing() {
     ASSERT(state_ != State::closing);
     state_ = State::closing;
-    stop_waiting_for_room();
     stop_negotiating();
+    stop_waiting_for_room();
     context_.loop.shutdown(socket_, io::ShutdownKind::both);
     context_.loop.cancel_fd(socket_);
     context_.loop.cancel(timer_);

@@ -99,7 +99,6 @@ class Connection {
     void execute(RequestSlot& slot);
     std::span<const std::byte> unread() const;
 
-    void set_reply_deadline();
     // connection_reply.cc: bytes out.
     void disk_done(RequestSlot& slot, Result<Ok> result);
     void refuse(RequestSlot& slot, nbd::WireError error, const char* text);
@@ -108,8 +107,10 @@ class Connection {
     void release_all(RequestList& slots);
     void send_tick(Result<Ok> result);
     void send();
+    void set_reply_deadline();
     void send_done(Result<uint32_t> result);
     void turn_deaf();
+    bool is_superseded() const;
     void log_disk_error(const RequestSlot& slot, Error error);
 
     ConnectionContext& context_;
@@ -124,6 +125,7 @@ class Connection {
 
     std::optional<nbd::ServerHandshake> handshake_;
     Export* export_ = nullptr;
+    uint64_t attach_number_ = 0;  // The how manieth of its export.
     nbd::RequestLimits request_limits_;
     ReplyFormat reply_format_;
     storage::Flow flow_;
@@ -159,7 +161,6 @@ class Connection {
     uint64_t requests_count_ = 0;
 };
 
-}  // namespace blockd::server
 // Those that negotiate, in the order of their arrival.
 using NegotiatingList = IntrusiveList<Connection, &Connection::negotiating_link>;
 
@@ -174,3 +175,4 @@ struct ConnectionContext {
     io::Callback<Connection*> ended;  // The connection may be destroyed in it.
 };
 
+}  // namespace blockd::server

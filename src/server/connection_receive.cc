@@ -129,6 +129,7 @@ void Connection::negotiate() {
 // Starts as many of the received requests as there is room for.
 void Connection::process() {
     while (state_ == State::serving) {
+        if (is_superseded()) return begin_draining("it hung up, and a later client has come");
         if (skip_payload()) break;
         if (payload_slot_ != nullptr) {
             if (!fill_payload()) break;

@@ -108,13 +108,20 @@ void Connection::send_done(Result<uint32_t> result) {
 }
 
 // Nobody takes replies any more, but requests may still lie in the socket: a client that hung up
-// right after its writes has sent them all the same. They are done, up to the end of the stream.
+// right after its writes has sent them all the same. They are done, up to the end of the stream,
+// unless somebody attaches meanwhile: see is_superseded().
 void Connection::turn_deaf() {
     is_deaf_ = true;
     deadline_ns_ = 0;
     RequestList dropped;
     replies_.clear(dropped);
     release_all(dropped);
+}
+
+// The client is gone, and a later connection may be the same client's. What that one has written
+// must not be undone by a request that lay unread in this one's socket.
+bool Connection::is_superseded() const {
+    return is_deaf_ && export_->attach_count > attach_number_;
 }
 
 void Connection::release_all(RequestList& slots) {

@@ -36,6 +36,7 @@ struct Export {
     bool is_default;
     bool is_read_only;
     storage::Disk disk;
+    uint64_t attach_count = 0;  // Connections that were ever attached.
     uint64_t failed_requests = 0;
     bool is_failure_logged = false;
 };

@@ -83,5 +83,50 @@ TEST_F(Fencing, Case78LateZeroesLoseToANewerWrite) {
     EXPECT_TRUE(client.read(65536, 4096).data == pattern(4096, 7));
 }
 
+// One request at a time: what follows lies in the socket, and has no place in the order of writes
+// until it is read.
+class FencingBehindALimit : public Fencing {
+  protected:
+    FencingBehindALimit() { limits.requests_per_connection = 1; }
+
+    bool is_gone() {
+        return eventually([this] { return logged_count("client gone") == 1; });
+    }
+};
+
+TEST_F(FencingBehindALimit, WriteLeftInTheSocketOfADroppedConnectionIsNotDoneAfterANewerOne) {
+    backend().hold(OperationKind::write);
+    WireClient old = attach();
+    const RequestFields begun = {.command = wire::cmd_write, .offset = 0, .size = 4096};
+    const RequestFields unread = {.command = wire::cmd_write, .offset = 65536, .size = 4096};
+    old.send_request(begun, pattern(4096, 1));
+    EXPECT_TRUE(holds(OperationKind::write, 1));
+    old.send_request(unread, pattern(4096, 2));
+    old.close();
+
+    WireClient client = attach();
+    client.send_request(unread, pattern(4096, 3));
+    EXPECT_TRUE(holds(OperationKind::write, 2));
+    backend().release_newest_first(OperationKind::write);
+    EXPECT_TRUE(client.receive_answer().is_ok());
+    EXPECT_TRUE(is_gone());
+    EXPECT_TRUE(client.read(65536, 4096).data == pattern(4096, 3));
+    EXPECT_TRUE(client.read(0, 4096).data == pattern(4096, 1)) << "that one had begun";
+}
+
+TEST_F(FencingBehindALimit, WriteLeftInTheSocketIsDoneWhenNobodyElseHasCome) {
+    backend().hold(OperationKind::write);
+    WireClient client = attach();
+    const std::string data = pattern(4096, 1);
+    for (const uint64_t offset : {0u, 65536u}) {
+        client.send_request({.command = wire::cmd_write, .offset = offset, .size = 4096}, data);
+        EXPECT_TRUE(holds(OperationKind::write, 1));
+    }
+    client.close();
+    backend().release(OperationKind::write);
+    EXPECT_TRUE(is_gone());
+    EXPECT_TRUE(read_file(disk_path(), 65536, 4096) == data);
+}
+
 }  // namespace
 }  // namespace blockd::support

@@ -55,6 +55,7 @@ void HeldServerTest::run() {
     auto& file = std::get<io::DataFile>(opened);
     {
         server::ServerOptions options;
+        options.limits = limits;
         options.exports.resize(1);
         options.exports[0].name = "disk";
         options.exports[0].file = file;

@@ -45,6 +45,8 @@ class HeldServerTest : public ::testing::Test {
   protected:
     static constexpr uint64_t disk_size = 4 * mebibyte;
 
+    server::Limits limits;  // Choose in the constructor of a derived fixture.
+
     void SetUp() override;
     void TearDown() override;  // Stops the server; it must drain.
 
