@@ -124,7 +124,6 @@ Result<Ok> ReplyParser::simple_head_done() {
     pending_ = sink_.find(header.cookie);
     if (pending_ == nullptr) return fail("it answered a request that nobody waits for");
     is_last_chunk_ = true;
-    error_text_size_ = 0;
     const WireError error = WireError(uint32_t(header.error));
     const bool is_read = pending_->command == Command::read;
     if (options_.has_structured_replies && is_read) {
@@ -243,6 +242,7 @@ Result<Ok> ReplyParser::error_done() {
     const WireError error = WireError(uint32_t(payload.error));
     if (error == WireError::none) return fail("it sent an error chunk without an error");
     if (pending_->error == WireError::none) pending_->error = error;
+    error_text_owner_ = pending_;
     error_text_size_ = 0;
     expect(Phase::error_text, payload.text_size);
     return payload.text_size == 0 ? item_done() : Ok();
@@ -291,8 +291,9 @@ Result<Ok> ReplyParser::check_finished() {
 void ReplyParser::finish() {
     PendingReply& finished = *std::exchange(pending_, nullptr);
     expect(Phase::magic, sizeof(be32));
-    const bool has_text = finished.error != WireError::none;
-    const std::string_view text(error_text_.data(), std::exchange(error_text_size_, 0));
+    const bool has_text = error_text_owner_ == &finished;
+    if (has_text) error_text_owner_ = nullptr;
+    const std::string_view text(error_text_.data(), error_text_size_);
     sink_.reply_done(finished, has_text ? text : std::string_view());
 }
 

@@ -104,6 +104,9 @@ class ReplyParser {
     bool is_last_chunk_ = false;
     uint32_t payload_rest_size_ = 0;  // Of the chunk, behind the item that comes now.
     std::span<std::byte> data_target_;
+
+    // The last text that came, and whose it is: the chunks of several replies may take turns.
+    const PendingReply* error_text_owner_ = nullptr;
     size_t error_text_size_ = 0;
     std::array<char, error_text_kept_max> error_text_{};
 };

@@ -263,6 +263,42 @@ TEST(ReplyParser, TheFirstErrorCountsAndItsTextIsKeptToABound) {
     EXPECT_EQ(sink[1].error_text, "");
 }
 
+// The chunks of several replies may take turns.
+TEST(ReplyParser, AnErrorTextBelongsToItsRequestAlone) {
+    TestSink sink;
+    for (int count = 0; count < 3; ++count) sink.ask(Command::read, 0, 8);
+    ReplyParser parser(sink, structured);
+    ASSERT_TRUE(feed(parser,
+                     ReplyScript()
+                         .error(1, WireError::no_space, "", false)
+                         .error(0, WireError::io, "of the first", false)
+                         .none(1)
+                         .error(2, WireError::invalid, "of the third", false)
+                         .none(0)
+                         .none(2)
+                         .bytes(),
+                     100));
+    EXPECT_EQ(sink[1].error_text, "");
+    EXPECT_EQ(sink[0].error_text, "") << "the last text alone is kept, and that is not its own";
+    EXPECT_EQ(sink[2].error_text, "of the third");
+}
+
+TEST(ReplyParser, AnErrorTextOutlastsTheRepliesOfOthers) {
+    TestSink sink;
+    sink.ask(Command::write, 0, 8);
+    sink.ask(Command::write, 0, 8);
+    ReplyParser parser(sink, structured);
+    ASSERT_TRUE(feed(parser,
+                     ReplyScript()
+                         .error(0, WireError::io, "of the first", false)
+                         .simple_reply(1, WireError::no_space)
+                         .none(0)
+                         .bytes(),
+                     100));
+    EXPECT_EQ(sink[1].error_text, "");
+    EXPECT_EQ(sink[0].error_text, "of the first");
+}
+
 struct Lie {
     const char* name;
     ReplyParser::Options options;
