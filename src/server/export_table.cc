@@ -13,9 +13,10 @@ Export::Export(io::Loop& loop, storage::DiskScheduler& scheduler, storage::Buffe
       disk(loop, scheduler, pool,
            {.file = options.file,
             .size = options.size == 0 ? options.file.size : options.size,
-            .requests_max = requests_max}) {}
+            .requests_max = requests_max}),
+      flags_(offered_flags()) {}
 
-uint16_t Export::flags() const {
+uint16_t Export::offered_flags() const {
     using namespace nbd::transmission_flag;
     unsigned flags = has_flags | send_flush | send_fua | can_multi_conn | send_cache;
     if (is_read_only) return uint16_t(flags | read_only);

@@ -28,8 +28,10 @@ struct Export {
     Export(io::Loop& loop, storage::DiskScheduler& scheduler, storage::BufferPool& pool,
            const ExportOptions& options, uint32_t requests_max);
 
-    // nbd::transmission_flag bits, without send_df, which depends on the client.
-    uint16_t flags() const;
+    // nbd::transmission_flag bits, without send_df, which depends on the client. They stay as they
+    // were at first, also when the file system then refuses what it seemed to know: INFO, GO and
+    // all connections are told the same, and such a command is done, or refused, all the same.
+    uint16_t flags() const { return flags_; }
 
     std::string name;
     std::string description;
@@ -39,6 +41,11 @@ struct Export {
     uint64_t attach_count = 0;  // Connections that were ever attached.
     uint64_t failed_requests = 0;
     bool is_failure_logged = false;
+
+  private:
+    uint16_t offered_flags() const;
+
+    const uint16_t flags_;
 };
 
 class ExportTable : public nbd::ExportDirectory {

@@ -64,6 +64,28 @@ TEST_F(ExportTableTest, WritableExportOffersWhatTheFileCan) {
     EXPECT_EQ(flags & (send_trim | send_fast_zero | send_write_zeroes), send_write_zeroes);
 }
 
+// INFO and the GO that follows must tell the same, and so must all connections of one client.
+TEST_F(ExportTableTest, WhatIsOfferedStaysWhenTheFileSystemTakesItBack) {
+    Export& added = add({.name = "a"});
+    const uint16_t flags = added.flags();
+    world.backend.refuses_punch_hole = world.backend.refuses_zero_range = true;
+    struct Finished {
+        void finished(Result<Ok>) { is_done = true; }
+        bool is_done = false;
+    } finished;
+    storage::DiskRequest trim;
+    trim.command = storage::DiskCommand::trim;
+    trim.size = 8192;
+    trim.flow = &world.flow;
+    trim.done = io::bind<&Finished::finished>(&finished);
+    ASSERT_TRUE(added.disk.reserve(trim));
+    added.disk.submit(trim);
+    world.settle();
+    ASSERT_TRUE(finished.is_done);
+    EXPECT_EQ(added.flags(), flags);
+    EXPECT_EQ(table.describe(0).flags, flags);
+}
+
 TEST_F(ExportTableTest, ReadOnlyExportOffersNoChange) {
     EXPECT_EQ(add({.name = "a", .is_read_only = true}).flags(),
               has_flags | read_only | send_flush | send_fua | can_multi_conn | send_cache);
