@@ -150,7 +150,8 @@ TEST_F(Sparse, TrimmedRangeBecomesAHole) {
     EXPECT_EQ(after.size(), 3u) << "the written block is seen at once";
 }
 
-// 4,096 extents: more than one answer of a server that bounds its memory need tell.
+// 4,096 extents: more than one answer of a server that bounds its memory need tell. Each that is
+// told is where the file has it.
 TEST_F(Sparse, Case76HugeFragmentedFileIsToldInBoundedPieces) {
     constexpr uint64_t size = 5 * gibibyte;
     constexpr uint64_t step = 2 * mebibyte;
@@ -165,6 +166,15 @@ TEST_F(Sparse, Case76HugeFragmentedFileIsToldInBoundedPieces) {
         const auto extents = extents_of(client.block_status(0, length), client.context_id());
         EXPECT_GT(extents.size(), 1u);
         EXPECT_LE(extents.size(), size_t{1} << 20);
+        uint64_t position = 0;
+        for (const BlockExtent& extent : extents) {
+            const bool is_data = position % step == 0 && position < 4 * gibibyte;
+            ASSERT_EQ(extent.flags, is_data ? 0u : wire::state_hole | wire::state_zero) << position;
+            ASSERT_EQ(is_data, extent.size == 4096) << position;
+            position += extent.size;
+            ASSERT_TRUE(is_data || position % step == 0 || position == length) << position;
+        }
+        EXPECT_LE(position, length);
     }
     if (is_memory_measurable()) {
         EXPECT_LT(daemon.status().resident_bytes, resident_bytes + 8 * mebibyte);

@@ -117,6 +117,32 @@ TEST(CheckRequest, RangesEndAtTheEndOfTheExport) {
     expect_cases(cases);
 }
 
+// Half of all numbers: where a signed offset would turn negative.
+TEST(CheckRequest, RangesAround2To63AreAsOthers) {
+    constexpr uint64_t half = uint64_t(1) << 63;
+    const RequestLimits largest = {half - 1, flags_all, true};  // What a file can have.
+    const RequestLimits beyond = {half + 4096, flags_all, true};
+    const Case cases[] = {
+        {"read to the end", largest, make(Command::read, half - 513, 512), none},
+        {"read past it", largest, make(Command::read, half - 512, 512), invalid},
+        {"read behind it", largest, make(Command::read, half, 512), invalid},
+        {"read of nothing at the end", largest, make(Command::read, half - 1, 0), none},
+        {"read of nothing behind it", largest, make(Command::read, half, 0), invalid},
+        {"write to the end", largest, make(Command::write, half - 513, 512), none},
+        {"write past it", largest, make(Command::write, half - 512, 512), WireError::no_space},
+        {"trim to the end", largest, make(Command::trim, half - 1 - ~0u, ~0u), none},
+        {"trim past it", largest, make(Command::trim, half - ~0u, ~0u), invalid},
+        {"zero past it", largest, make(Command::write_zeroes, half - ~0u, ~0u),
+         WireError::no_space},
+        {"status past it", largest, make(Command::block_status, half - ~0u, ~0u), invalid},
+        {"read across the half", beyond, make(Command::read, half - 256, 512), none},
+        {"read to the end behind it", beyond, make(Command::read, half + 4096 - 512, 512), none},
+        {"read past the end behind it", beyond, make(Command::read, half + 4096 - 511, 512),
+         invalid},
+    };
+    expect_cases(cases);
+}
+
 TEST(CheckRequest, PayloadsEndAt32MiB) {
     const RequestLimits huge = {uint64_t(1) << 40, flags_all, true};
     const Case cases[] = {

@@ -16,6 +16,30 @@ constexpr uint64_t cookie = 0x1122334455667788;
 constexpr ReplyFormat structured = {.is_structured = true, .base_allocation_id = 7};
 constexpr ReplyFormat simple = {};
 
+// What is sent for a request that succeeded.
+std::vector<std::byte> reply_of(RequestSlot& slot, const ReplyFormat& format) {
+    write_success_reply(slot, format);
+    ReplyQueue queue;
+    queue.push(slot, 0);
+    std::vector<io::IoVector> vectors(64);
+    const size_t count = queue.fill(vectors);
+    std::vector<std::byte> bytes;
+    for (const io::IoVector& vector : std::span(vectors).first(count)) {
+        const auto* const begin = static_cast<const std::byte*>(vector.base);
+        bytes.insert(bytes.end(), begin, begin + vector.size);
+    }
+    RequestList dropped;
+    queue.clear(dropped);
+    dropped.pop_front();
+    return bytes;
+}
+
+uint64_t number_at(std::span<const std::byte> bytes, size_t at, size_t size) {
+    uint64_t value = 0;
+    for (const std::byte byte : bytes.subspan(at, size)) value = value << 8 | uint8_t(byte);
+    return value;
+}
+
 // A READ of the disk in memory, up to the moment when its reply is written.
 class FinishedRead {
   public:
@@ -38,22 +62,7 @@ class FinishedRead {
     }
     ~FinishedRead() { world_.disk.release(slot.disk); }
 
-    std::vector<std::byte> reply(const ReplyFormat& format) {
-        write_success_reply(slot, format);
-        ReplyQueue queue;
-        queue.push(slot, 0);
-        std::vector<io::IoVector> vectors(64);
-        const size_t count = queue.fill(vectors);
-        std::vector<std::byte> bytes;
-        for (const io::IoVector& vector : std::span(vectors).first(count)) {
-            const auto* const begin = static_cast<const std::byte*>(vector.base);
-            bytes.insert(bytes.end(), begin, begin + vector.size);
-        }
-        RequestList dropped;
-        queue.clear(dropped);
-        dropped.pop_front();
-        return bytes;
-    }
+    std::vector<std::byte> reply(const ReplyFormat& format) { return reply_of(slot, format); }
 
     static constexpr uint64_t offset = 4096 + 100;
     RequestSlot slot;
@@ -73,11 +82,7 @@ struct ReadChunk {
 
 // Takes a structured reply apart, by the specification's own offsets.
 std::vector<ReadChunk> chunks_of(std::span<const std::byte> bytes) {
-    const auto number = [&](size_t at, size_t size) {
-        uint64_t value = 0;
-        for (const std::byte byte : bytes.subspan(at, size)) value = value << 8 | uint8_t(byte);
-        return value;
-    };
+    const auto number = [&](size_t at, size_t size) { return number_at(bytes, at, size); };
     std::vector<ReadChunk> chunks;
     while (!bytes.empty()) {
         EXPECT_EQ(number(0, 4), 0x668e33efu);
@@ -144,6 +149,56 @@ TEST(ReplyHeads, DontFragmentIsOneChunkOfData) {
     EXPECT_EQ(chunks[0].type, nbd::ChunkType::offset_data);
     EXPECT_EQ(chunks[0].size, 3u << 20);
     EXPECT_TRUE(chunks[0].is_last);
+}
+
+// BLOCK_STATUS of so many extents, up to its reply; the rest of the layout is not asked for.
+std::vector<std::byte> status_reply(uint32_t extent_count) {
+    std::vector<io::Extent> layout;
+    for (uint32_t index = 0; index < 2000; ++index) {
+        layout.push_back({.size = 1000 + index, .is_hole = index % 2 == 1});
+    }
+    uint64_t size = 0;
+    for (uint32_t index = 0; index < extent_count; ++index) size += layout[index].size;
+    storage::DiskWorld world({.size = 4u << 20, .alignment = 512, .hole_alignment = 512}, layout);
+    struct Finished {
+        void finished(Result<Ok> result) { is_ok = bool(result); }
+        bool is_ok = false;
+    } finished;
+    RequestSlot slot;
+    slot.request = {
+        .command = nbd::Command::block_status, .cookie = cookie, .size = uint32_t(size)};
+    slot.disk.command = storage::DiskCommand::extents;
+    slot.disk.size = size;
+    slot.disk.extents_max = storage::disk_extents_max;
+    slot.disk.flow = &world.flow;
+    slot.disk.done = io::bind<&Finished::finished>(&finished);
+    EXPECT_TRUE(world.disk.reserve(slot.disk));
+    world.disk.submit(slot.disk);
+    world.settle();
+    EXPECT_TRUE(finished.is_ok);
+    std::vector<std::byte> bytes = reply_of(slot, structured);
+    world.disk.release(slot.disk);
+    return bytes;
+}
+
+TEST(ReplyHeads, BlockStatusTellsEveryExtentUpToItsBound) {
+    for (const uint32_t extent_count : {1u, 1023u, 1024u, 1025u}) {
+        SCOPED_TRACE(extent_count);
+        const std::vector<std::byte> bytes = status_reply(extent_count);
+        const auto number = [&](size_t at, size_t size) { return number_at(bytes, at, size); };
+        const uint32_t told = std::min(extent_count, storage::disk_extents_max);
+        ASSERT_EQ(bytes.size(), 20u + 4 + 8 * told);
+        EXPECT_EQ(number(0, 4), 0x668e33efu);
+        EXPECT_EQ(number(4, 2), 1u) << "the last chunk";
+        EXPECT_EQ(number(6, 2), 5u) << "block status";
+        EXPECT_EQ(number(8, 8), cookie);
+        EXPECT_EQ(number(16, 4), 4u + 8 * told);
+        EXPECT_EQ(number(20, 4), structured.base_allocation_id);
+        for (uint32_t index = 0; index < told; ++index) {
+            ASSERT_EQ(number(24 + 8 * index, 4), 1000 + index);
+            ASSERT_EQ(number(28 + 8 * index, 4), index % 2 == 1 ? 3u : 0u) << "hole and zero";
+        }
+    }
 }
 
 TEST(ReplyHeads, ErrorCarriesNoData) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "storage/disk.h"
@@ -45,8 +46,11 @@ struct TestRequest {
 
 class DiskWorld {
   public:
-    explicit DiskWorld(const testing::MemoryBackend::Options& options)
-        : DiskWorld(std::make_unique<testing::MemoryBackend>(options)) {}
+    // `layout`: see MemoryBackend. `shown_size`: what the disk shows of the file; 0: all.
+    explicit DiskWorld(const testing::MemoryBackend::Options& options,
+                       std::vector<io::Extent> layout = {}, uint64_t shown_size = 0)
+        : DiskWorld(std::make_unique<testing::MemoryBackend>(options), std::move(layout),
+                    shown_size == 0 ? options.size : shown_size) {}
 
     void tick() { loop.tick(); }
     void settle() {
@@ -99,11 +103,17 @@ class DiskWorld {
     Disk disk;
 
   private:
-    explicit DiskWorld(std::unique_ptr<testing::MemoryBackend> owned)
+    DiskWorld(std::unique_ptr<testing::MemoryBackend> owned, std::vector<io::Extent> layout,
+              uint64_t shown_size)
         : backend(*owned),
           loop(std::move(owned)),
           disk(loop, scheduler, pool,
-               {.file = backend.file(), .size = backend.file().size, .requests_max = 64}) {}
+               {.file = with_layout(std::move(layout)), .size = shown_size, .requests_max = 64}) {}
+
+    io::DataFile with_layout(std::vector<io::Extent> layout) {
+        backend.layout = std::move(layout);
+        return backend.file();
+    }
 };
 
 }  // namespace blockd::storage

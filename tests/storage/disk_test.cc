@@ -187,6 +187,98 @@ TEST(Disk, ExtentsWithoutKnowledgeAreAllData) {
     world.release(*request);
 }
 
+// 2,000 extents of 4 KiB, data and holes in turn.
+constexpr uint32_t layout_count = 2000;
+std::vector<io::Extent> alternating_layout() {
+    std::vector<io::Extent> layout;
+    for (uint32_t index = 0; index < layout_count; ++index) {
+        layout.push_back({.size = 4096, .is_hole = index % 2 == 1});
+    }
+    return layout;
+}
+
+TEST(Disk, ExtentsBeginAtAnyByteAndEndAtTheRequest) {
+    DiskWorld world({.size = layout_count * 4096, .alignment = 512, .hole_alignment = 4096},
+                    alternating_layout());
+    auto request = world.start(DiskCommand::extents, 4096 - 100, 4096 + 200);
+    world.settle();
+    ASSERT_TRUE(request->is_ok());
+    const std::span<const io::Extent> extents = request->request.extents();
+    ASSERT_EQ(extents.size(), 3u);
+    EXPECT_EQ(extents[0].size, 100u);
+    EXPECT_FALSE(extents[0].is_hole);
+    EXPECT_EQ(extents[1].size, 4096u);
+    EXPECT_TRUE(extents[1].is_hole);
+    EXPECT_EQ(extents[2].size, 100u);
+    EXPECT_FALSE(extents[2].is_hole);
+    world.release(*request);
+}
+
+TEST(Disk, ExtentsEndAtTheirBound) {
+    DiskWorld world({.size = layout_count * 4096}, alternating_layout());
+    for (const uint32_t extents_max : {1u, disk_extents_max - 1, disk_extents_max}) {
+        for (const uint32_t wanted :
+             {1u, disk_extents_max - 1, disk_extents_max, disk_extents_max + 1}) {
+            auto request = world.make(DiskCommand::extents, 4096, wanted * 4096);
+            world.release(*request);  // That of a smaller bound.
+            request->request.extents_max = extents_max;
+            ASSERT_TRUE(world.disk.reserve(request->request));
+            world.disk.submit(request->request);
+            world.settle();
+            ASSERT_TRUE(request->is_ok());
+            const std::span<const io::Extent> extents = request->request.extents();
+            ASSERT_EQ(extents.size(), std::min(wanted, extents_max));
+            for (size_t index = 0; index < extents.size(); ++index) {
+                ASSERT_EQ(extents[index].size, 4096u) << index;
+                ASSERT_EQ(extents[index].is_hole, index % 2 == 0) << index;
+            }
+            world.release(*request);
+        }
+    }
+}
+
+// The blocks at the end of the export reach into bytes of the file that it does not show.
+TEST(Disk, BytesBehindTheEndOfTheExportStay) {
+    constexpr uint64_t shown = (1 << 20) + 5000;
+    DiskWorld world({.size = test_disk_size, .alignment = 512, .hole_alignment = 4096}, {}, shown);
+    std::ranges::fill(world.backend.bytes(), mark_b);
+    std::vector<std::byte> expected = world.backend.bytes();
+    const auto expect_bytes = [&](TestRequest& request) {
+        world.settle();
+        EXPECT_TRUE(request.is_ok());
+        world.release(request);
+        EXPECT_TRUE(world.backend.bytes() == expected);
+    };
+    for (const uint64_t size : {uint64_t(1), uint64_t(511), uint64_t(5000), uint64_t(70'000)}) {
+        SCOPED_TRACE(size);
+        const uint64_t offset = shown - size;
+        const auto at = expected.begin() + ptrdiff_t(offset);
+        std::fill_n(at, size, mark_a);
+        expect_bytes(*world.write(offset, size, mark_a));
+        auto read = world.start(DiskCommand::read, offset, size);
+        world.settle();
+        EXPECT_TRUE(std::ranges::equal(read->payload(), std::span(at, size)));
+        world.release(*read);
+        for (const bool keeps_blocks : {false, true}) {
+            std::fill_n(at, size, std::byte(0));
+            auto zeroes = world.make(DiskCommand::write_zeroes, offset, size);
+            zeroes->request.keeps_blocks = keeps_blocks;
+            world.disk.submit(zeroes->request);
+            expect_bytes(*zeroes);
+            std::fill_n(at, size, mark_a);
+            expect_bytes(*world.write(offset, size, mark_a));
+        }
+        // A trim takes whole blocks alone.
+        const uint64_t begin = (offset + 4095) / 4096 * 4096;
+        const uint64_t end = shown / 4096 * 4096;
+        if (begin < end) {
+            std::fill(expected.begin() + ptrdiff_t(begin), expected.begin() + ptrdiff_t(end),
+                      std::byte(0));
+        }
+        expect_bytes(*world.start(DiskCommand::trim, offset, size));
+    }
+}
+
 TEST(Disk, ReserveTakesItsFootprintOrNothing) {
     DiskWorld world({.size = test_disk_size, .alignment = 4096, .hole_alignment = 4096});
     std::vector<std::unique_ptr<TestRequest>> held;

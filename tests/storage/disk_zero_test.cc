@@ -102,6 +102,60 @@ TEST(DiskWriteZeroes, MustBeFastIsRefusedWithoutAChange) {
     world.release(*request);
 }
 
+struct FastCase {
+    bool knows_punch_hole;
+    bool knows_zero_range;
+    bool keeps_blocks;
+    bool is_fast;
+};
+
+// FAST_ZERO with and without NO_HOLE, where the file system knows one of the two ways, or none.
+TEST(DiskWriteZeroes, MustBeFastTakesTheWayThatThereIs) {
+    for (const FastCase& each :
+         {FastCase{true, false, false, true}, FastCase{true, false, true, false},
+          FastCase{false, true, false, true}, FastCase{false, true, true, true},
+          FastCase{true, true, true, true}, FastCase{false, false, false, false}}) {
+        SCOPED_TRACE(::testing::Message()
+                     << "punch " << each.knows_punch_hole << " zero " << each.knows_zero_range
+                     << " keep " << each.keeps_blocks);
+        DiskWorld world(blocks);
+        world.backend.refuses_punch_hole = !each.knows_punch_hole;
+        world.backend.refuses_zero_range = !each.knows_zero_range;
+        std::ranges::fill(world.backend.bytes(), mark);
+        auto request = world.make(DiskCommand::write_zeroes, 4096, 8192);
+        request->request.must_be_fast = true;
+        request->request.keeps_blocks = each.keeps_blocks;
+        world.disk.submit(request->request);
+        world.settle();
+        EXPECT_EQ(request->is_ok(), each.is_fast);
+        EXPECT_EQ(request->failed_with(ErrorCode::not_supported), !each.is_fast);
+        EXPECT_EQ(std::ranges::count(world.backend.bytes(), std::byte(0)), each.is_fast ? 8192 : 0);
+        EXPECT_EQ(world.backend.count(OperationKind::write), 0u);
+        EXPECT_TRUE(!each.keeps_blocks || world.backend.count(OperationKind::punch_hole) == 0);
+        world.release(*request);
+    }
+}
+
+// The last block for holes is not whole: it is zeroed by writing, and no trim takes it.
+TEST(DiskWriteZeroes, FileThatEndsInsideABlockForHolesIsZeroedToItsEnd) {
+    constexpr uint64_t size = (1 << 20) + 3 * 512;
+    for (const uint64_t zeroed : {uint64_t(100), uint64_t(3 * 512), uint64_t(9000), size}) {
+        SCOPED_TRACE(zeroed);
+        DiskWorld world({.size = size, .alignment = 512, .hole_alignment = 4096});
+        std::ranges::fill(world.backend.bytes(), mark);
+        auto trim = world.start(DiskCommand::trim, size - zeroed, zeroed);
+        world.settle();
+        EXPECT_TRUE(trim->is_ok());
+        EXPECT_EQ(world.backend.bytes()[size - 1], mark);
+        auto zeroes = world.start(DiskCommand::write_zeroes, size - zeroed, zeroed);
+        world.settle();
+        EXPECT_TRUE(zeroes->is_ok());
+        EXPECT_EQ(uint64_t(std::ranges::count(world.backend.bytes(), std::byte(0))), zeroed);
+        EXPECT_EQ(world.backend.bytes()[size - 1], std::byte(0));
+        world.release(*zeroes);
+    }
+}
+
 TEST(DiskWriteZeroes, HoldsAWorkerForOneStepAtATime) {
     constexpr uint64_t size = (2u << 30) + 4096;
     DiskWorld world({.size = size, .alignment = 4096, .hole_alignment = 4096, .has_bytes = false});

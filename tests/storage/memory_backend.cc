@@ -19,7 +19,7 @@ io::DataFile MemoryBackend::file() const {
             .caching = io::Caching::direct,
             .can_punch_hole = true,
             .can_zero_range = true,
-            .can_report_extents = false};
+            .can_report_extents = !layout.empty()};
 }
 
 size_t MemoryBackend::count(io::OperationKind kind) const {
@@ -89,8 +89,24 @@ int64_t MemoryBackend::perform(const io::Operation& operation) {
         case io::OperationKind::sync: return fails_syncs ? -EIO : 0;
         case io::OperationKind::punch_hole: return perform_range(operation, refuses_punch_hole);
         case io::OperationKind::zero_range: return perform_range(operation, refuses_zero_range);
+        case io::OperationKind::extents: return perform_extents(operation);
         default: ASSERT(false); return -EINVAL;
     }
+}
+
+int64_t MemoryBackend::perform_extents(const io::Operation& operation) const {
+    const uint64_t end = operation.offset + operation.size;
+    uint32_t count = 0;
+    uint64_t begin = 0;
+    for (const io::Extent& extent : layout) {
+        const uint64_t from = std::max(begin, operation.offset);
+        begin += extent.size;
+        const uint64_t to = std::min(begin, end);
+        if (from >= to) continue;
+        if (count == operation.extents_max) break;
+        operation.extents[count++] = {.size = to - from, .is_hole = extent.is_hole};
+    }
+    return count;
 }
 
 int64_t MemoryBackend::perform_range(const io::Operation& operation, bool is_refused) {

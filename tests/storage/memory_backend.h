@@ -48,6 +48,9 @@ class MemoryBackend : public io::Backend {
     bool refuses_zero_range = false;
     bool fails_syncs = false;
 
+    // What the file consists of, from its start to its end; while empty, it reports no extents.
+    std::vector<io::Extent> layout;
+
     // What the next poll takes, although something is finished.
     uint64_t next_poll_ns = 0;
 
@@ -67,6 +70,7 @@ class MemoryBackend : public io::Backend {
   private:
     io::Completion& take(size_t index);
     int64_t perform(const io::Operation& operation);
+    int64_t perform_extents(const io::Operation& operation) const;
     int64_t perform_range(const io::Operation& operation, bool is_refused);
 
     const Options options_;
