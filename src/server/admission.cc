@@ -2,6 +2,8 @@
 
 #include <blockd/assert.h>
 
+#include <algorithm>
+
 namespace blockd::server {
 
 namespace {
@@ -26,22 +28,27 @@ Admission::Admission(io::Loop& loop, const Limits& limits)
 
 Admission::~Admission() {
     ASSERT(used_slots() == 0);
-    ASSERT(waiting_.is_empty());
+    for (const Line& line : lines_) ASSERT(line.is_empty());
     while (unused_.pop_front() != nullptr) {
     }
 }
 
-bool Admission::must_wait(const AdmissionWaiter& waiter) const {
-    return !waiting_.is_empty() && waiting_.front() != &waiter;
+bool Admission::must_wait(const AdmissionWaiter& waiter, Room room) const {
+    const Line& line = line_of(room);
+    if (line.front() == &waiter) return false;
+    return !line.is_empty() || !wake_tick_.is_idle();
 }
 
-void Admission::wait(AdmissionWaiter& waiter) {
-    if (!waiter.link.is_linked) waiting_.push_back(waiter);
+void Admission::wait(AdmissionWaiter& waiter, Room room) {
+    if (waiter.link.is_linked) return;
+    waiter.room = room;
+    waiter.number = ++waits_count_;
+    line_of(room).push_back(waiter);
 }
 
 void Admission::leave(AdmissionWaiter& waiter) {
     if (!waiter.link.is_linked) return;
-    waiting_.remove(waiter);
+    line_of(waiter.room).remove(waiter);
     wake_later();
 }
 
@@ -58,14 +65,26 @@ void Admission::return_slot(RequestSlot& slot) {
 }
 
 void Admission::wake_later() {
-    if (waiting_.is_empty() || !wake_tick_.is_idle()) return;
+    const bool is_anybody_waiting =
+        std::ranges::any_of(lines_, [](const Line& line) { return !line.is_empty(); });
+    if (!is_anybody_waiting || !wake_tick_.is_idle()) return;
     loop_.next_tick(wake_tick_, io::bind<&Admission::wake>(this));
 }
 
+// Who still finds no room holds up its own line; nobody overtakes it there.
 void Admission::wake(Result<Ok>) {
-    while (AdmissionWaiter* const first = waiting_.front()) {
+    std::array<bool, room_kinds> is_held_up = {};
+    while (true) {
+        AdmissionWaiter* first = nullptr;
+        for (const Line& line : lines_) {
+            AdmissionWaiter* const head = line.front();
+            if (head == nullptr || is_held_up[size_t(head->room)]) continue;
+            if (first == nullptr || head->number < first->number) first = head;
+        }
+        if (first == nullptr) return;
+        const Room room = first->room;
         first->retry(Ok{});
-        if (waiting_.front() == first) return;  // Still no room for it; nobody overtakes.
+        is_held_up[size_t(room)] = line_of(room).front() == first;
     }
 }
 

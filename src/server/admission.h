@@ -1,13 +1,19 @@
 // Who may start a request: the slots and the memory that all connections of a loop share.
 //
-// A connection that finds no room waits in line, first come, first served, and is not read from
-// until it is its turn: its socket fills up, and the client waits. What a request needs is taken
-// all at once or not at all, so that two cannot block each other with halves.
+// A connection that finds no room waits in line and is not read from until it is its turn: its
+// socket fills up, and the client waits. What a request needs is taken all at once or not at all,
+// so that two cannot block each other with halves.
+//
+// There is a line for each kind of room, first come, first served, so that who only needs a slot
+// does not wait for the memory that somebody else needs. When room comes back, the heads of the
+// lines try, the one that has waited longest first; before they have, nobody new takes any.
 #pragma once
 
 #include <blockd/intrusive_list.h>
 #include <blockd/io/loop.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -17,9 +23,19 @@
 
 namespace blockd::server {
 
-// A connection's place in the line.
+enum class Room : uint8_t {
+    slot,
+    memory,  // And a slot.
+};
+inline constexpr size_t room_kinds = 2;
+
+// A connection's place in a line.
 struct AdmissionWaiter {
     io::Callback<Result<Ok>> retry;  // Try again; leave() the line when it worked.
+
+    // The line's own.
+    Room room = Room::slot;
+    uint64_t number = 0;  // Who came first has the smaller one.
     ListLink<AdmissionWaiter> link;
 };
 
@@ -32,10 +48,10 @@ class Admission {
 
     storage::BufferPool& buffers() { return buffers_; }
 
-    // Whether others wait in front of this one: then it must wait, too.
-    bool must_wait(const AdmissionWaiter& waiter) const;
-    void wait(AdmissionWaiter& waiter);   // No effect when it waits already.
-    void leave(AdmissionWaiter& waiter);  // No effect when it does not wait.
+    // Whether others come before this one: then it must wait, too.
+    bool must_wait(const AdmissionWaiter& waiter, Room room) const;
+    void wait(AdmissionWaiter& waiter, Room room);  // No effect when it waits already.
+    void leave(AdmissionWaiter& waiter);            // No effect when it does not wait.
 
     // nullptr when all slots are in use.
     RequestSlot* take_slot();
@@ -50,6 +66,10 @@ class Admission {
     uint32_t used_slots() const { return slots_count_ - uint32_t(unused_.count()); }
 
   private:
+    using Line = IntrusiveList<AdmissionWaiter, &AdmissionWaiter::link>;
+
+    Line& line_of(Room room) { return lines_[size_t(room)]; }
+    const Line& line_of(Room room) const { return lines_[size_t(room)]; }
     void wake_later();
     void wake(Result<Ok> result);
 
@@ -58,7 +78,8 @@ class Admission {
     const uint32_t slots_count_;
     std::unique_ptr<RequestSlot[]> slots_;
     RequestList unused_;
-    IntrusiveList<AdmissionWaiter, &AdmissionWaiter::link> waiting_;
+    std::array<Line, room_kinds> lines_;
+    uint64_t waits_count_ = 0;
     io::Completion wake_tick_;
 };
 

@@ -207,7 +207,7 @@ bool Connection::begin_request(const nbd::Request& request) {
 }
 
 // Takes a slot, and the memory that the request needs. nullptr when the request must wait. Whoever
-// needs no memory does not wait for those who do: a flush passes the line.
+// needs no memory does not wait for those who do: a flush passes them.
 RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
     Admission& admission = context_.admission;
     if (slots_in_use_ >= context_.limits.requests_per_connection) {
@@ -215,9 +215,9 @@ RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
         admission.leave(admission_waiter_);
         return nullptr;
     }
-    const bool takes_memory = !is_refused && needs_memory(request);
-    if (takes_memory && admission.must_wait(admission_waiter_)) {
-        admission.wait(admission_waiter_);
+    const Room room = !is_refused && needs_memory(request) ? Room::memory : Room::slot;
+    if (admission.must_wait(admission_waiter_, room)) {
+        admission.wait(admission_waiter_, room);
         return nullptr;
     }
     RequestSlot* const slot = admission.take_slot();
@@ -226,7 +226,7 @@ RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
         if (is_waiting_for_own_) {
             admission.leave(admission_waiter_);
         } else {
-            admission.wait(admission_waiter_);
+            admission.wait(admission_waiter_, room);
         }
         return nullptr;
     }

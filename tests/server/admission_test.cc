@@ -24,8 +24,8 @@ class AdmissionTest : public ::testing::Test {
 // Takes a slot when it can; waits in line when it cannot.
 class Client {
   public:
-    Client(Admission& admission, std::vector<Client*>& order)
-        : admission_(admission), order_(order) {
+    Client(Admission& admission, std::vector<Client*>& order, Room room = Room::memory)
+        : admission_(admission), order_(order), room_(room) {
         waiter_.retry = io::bind<&Client::retry>(this);
     }
     void request() { retry(Ok{}); }
@@ -38,14 +38,15 @@ class Client {
 
   private:
     void retry(Result<Ok>) {
-        if (!admission_.must_wait(waiter_)) slot = admission_.take_slot();
-        if (slot == nullptr) return admission_.wait(waiter_);
+        if (!admission_.must_wait(waiter_, room_)) slot = admission_.take_slot();
+        if (slot == nullptr) return admission_.wait(waiter_, room_);
         admission_.leave(waiter_);
         order_.push_back(this);
     }
 
     Admission& admission_;
     std::vector<Client*>& order_;
+    const Room room_;
     AdmissionWaiter waiter_;
 };
 
@@ -97,7 +98,7 @@ TEST_F(AdmissionTest, NewcomerDoesNotOvertakeTheLine) {
     newcomer.finish();
 }
 
-// Finds a slot, but never the memory that it needs beside it.
+// Finds a slot, but not the memory that it needs beside it until there is some.
 class HungryClient {
   public:
     explicit HungryClient(Admission& admission) : admission_(admission) {
@@ -105,10 +106,14 @@ class HungryClient {
     }
     void retry(Result<Ok>) {
         ++tries;
-        RequestSlot* const slot = admission_.take_slot();
+        if (!admission_.must_wait(waiter_, Room::memory)) slot = admission_.take_slot();
+        if (slot != nullptr && has_memory) return admission_.leave(waiter_);
         if (slot != nullptr) admission_.return_slot(*slot);
-        admission_.wait(waiter_);
+        slot = nullptr;
+        admission_.wait(waiter_, Room::memory);
     }
+    bool has_memory = false;
+    RequestSlot* slot = nullptr;
     void leave() { admission_.leave(waiter_); }
     uint32_t tries = 0;
 
@@ -125,6 +130,81 @@ TEST_F(AdmissionTest, WaiterIsAskedAgainOnceForEachSlotThatComesBack) {
     for (int turn = 0; turn < 100; ++turn) loop.tick();
     EXPECT_EQ(hungry.tries, 2u) << "at first, and after the other one's slot came back";
     hungry.leave();
+}
+
+TEST_F(AdmissionTest, WhoNeedsASlotAlonePassesWhoWaitsForMemory) {
+    std::vector<Client*> order;
+    RequestSlot* const first = admission.take_slot();
+    RequestSlot* const second = admission.take_slot();
+    HungryClient hungry(admission);
+    hungry.retry(Ok{});
+    Client flush(admission, order, Room::slot);
+    Client next(admission, order, Room::slot);
+    flush.request();
+    next.request();
+    EXPECT_TRUE(order.empty()) << "no slot is free";
+    admission.give_slot(*first);
+    loop.tick();
+    EXPECT_NE(flush.slot, nullptr);
+    EXPECT_EQ(next.slot, nullptr);
+    EXPECT_GE(hungry.tries, 2u) << "it has waited longest, and was asked first";
+    hungry.leave();
+    admission.give_slot(*second);
+    loop.tick();
+    EXPECT_NE(next.slot, nullptr);
+    flush.finish();
+    next.finish();
+}
+
+// There is memory for the one that waits. Were everybody else to take the slots as they come back,
+// it would wait for ever.
+TEST_F(AdmissionTest, WhoNeedsASlotAloneDoesNotTakeThatOfAnEarlierOne) {
+    std::vector<Client*> order;
+    RequestSlot* const first = admission.take_slot();
+    RequestSlot* const second = admission.take_slot();
+    HungryClient hungry(admission);
+    hungry.has_memory = true;
+    hungry.retry(Ok{});
+    Client later(admission, order, Room::slot);
+    later.request();
+    admission.give_slot(*first);
+    Client newcomer(admission, order, Room::slot);
+    newcomer.request();
+    EXPECT_EQ(newcomer.slot, nullptr) << "the slot that came back is still to be offered";
+    loop.tick();
+    EXPECT_NE(hungry.slot, nullptr);
+    EXPECT_TRUE(order.empty());
+    admission.give_slot(*second);
+    loop.tick();
+    EXPECT_NE(later.slot, nullptr) << "in their order";
+    EXPECT_EQ(newcomer.slot, nullptr);
+    admission.give_slot(*hungry.slot);
+    loop.tick();
+    EXPECT_NE(newcomer.slot, nullptr);
+    later.finish();
+    newcomer.finish();
+}
+
+// And the other way round: a line for memory that always moves takes no slot from who came earlier.
+TEST_F(AdmissionTest, WhoWaitsForASlotAloneHasItsTurnAmongThoseWhoNeedMemory) {
+    std::vector<Client*> order;
+    RequestSlot* const first = admission.take_slot();
+    RequestSlot* const second = admission.take_slot();
+    Client before(admission, order, Room::memory);
+    Client flush(admission, order, Room::slot);
+    Client after(admission, order, Room::memory);
+    for (Client* client : {&before, &flush, &after}) client->request();
+    admission.give_slot(*first);
+    loop.tick();
+    ASSERT_EQ(order, (std::vector<Client*>{&before}));
+    before.finish();
+    loop.tick();
+    ASSERT_EQ(order, (std::vector<Client*>{&before, &flush}));
+    flush.finish();
+    loop.tick();
+    ASSERT_EQ(order, (std::vector<Client*>{&before, &flush, &after}));
+    after.finish();
+    admission.give_slot(*second);
 }
 
 TEST_F(AdmissionTest, LeavingTheLineLetsTheNextOneTry) {
