@@ -21,28 +21,33 @@ Admission::Admission(io::Loop& loop, const Limits& limits)
       buffers_({.arena_size = limits.buffer_bytes / chunk_size_max * chunk_size_max,
                 .buffers_max = buffers_max(limits)}),
       slots_count_(limits.requests),
-      slots_(std::make_unique<RequestSlot[]>(limits.requests)) {
+      slots_(std::make_unique<RequestSlot[]>(limits.requests)),
+      payloads_size_max_(std::max(limits.buffer_bytes / 2, bytes_per_connection_min)) {
     static_assert(storage::buffer_size_max == chunk_size_max);
     for (uint32_t index = 0; index < slots_count_; ++index) unused_.push_back(slots_[index]);
 }
 
 Admission::~Admission() {
     ASSERT(used_slots() == 0);
+    ASSERT(payloads_size_ == 0);
     for (const Line& line : lines_) ASSERT(line.is_empty());
     while (unused_.pop_front() != nullptr) {
     }
 }
 
 bool Admission::must_wait(const AdmissionWaiter& waiter, Room room) const {
-    const Line& line = line_of(room);
-    if (line.front() == &waiter) return false;
-    return !line.is_empty() || !wake_tick_.is_idle();
+    if (waiter.link.is_linked) return line_of(waiter.room).front() != &waiter;
+    return !line_of(room).is_empty() || !wake_tick_.is_idle();
 }
 
 void Admission::wait(AdmissionWaiter& waiter, Room room) {
-    if (waiter.link.is_linked) return;
+    if (waiter.link.is_linked && waiter.room == room) return;
+    if (waiter.link.is_linked) {
+        line_of(waiter.room).remove(waiter);
+    } else {
+        waiter.number = ++waits_count_;
+    }
     waiter.room = room;
-    waiter.number = ++waits_count_;
     line_of(room).push_back(waiter);
 }
 
@@ -62,6 +67,12 @@ void Admission::give_slot(RequestSlot& slot) {
 void Admission::return_slot(RequestSlot& slot) {
     slot.connection = nullptr;
     unused_.push_front(slot);
+}
+
+void Admission::end_payload(uint64_t footprint) {
+    ASSERT(footprint <= payloads_size_);
+    payloads_size_ -= footprint;
+    wake_later();
 }
 
 void Admission::wake_later() {

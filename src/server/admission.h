@@ -25,9 +25,10 @@ namespace blockd::server {
 
 enum class Room : uint8_t {
     slot,
-    memory,  // And a slot.
+    memory,   // And a slot.
+    payload,  // A share in the memory of payloads that still come in; then memory.
 };
-inline constexpr size_t room_kinds = 2;
+inline constexpr size_t room_kinds = 3;
 
 // A connection's place in a line.
 struct AdmissionWaiter {
@@ -48,9 +49,10 @@ class Admission {
 
     storage::BufferPool& buffers() { return buffers_; }
 
-    // Whether others come before this one: then it must wait, too.
+    // Whether others come before this one: then it must wait, too. Who waits already has its place
+    // in the line where it stands.
     bool must_wait(const AdmissionWaiter& waiter, Room room) const;
-    void wait(AdmissionWaiter& waiter, Room room);  // No effect when it waits already.
+    void wait(AdmissionWaiter& waiter, Room room);  // No effect when it waits there already.
     void leave(AdmissionWaiter& waiter);            // No effect when it does not wait.
 
     // nullptr when all slots are in use.
@@ -62,6 +64,14 @@ class Admission {
     // Takes back a slot that was not used, for want of memory. That changes nothing for those who
     // wait: were they to try again, it would be for ever.
     void return_slot(RequestSlot& slot);
+
+    // Payloads that are not whole hold only a part of the memory, however many clients begin writes
+    // and fall silent. `footprint`: bytes of the arena.
+    bool has_payload_room(uint64_t footprint) const {
+        return payloads_size_ + footprint <= payloads_size_max_;
+    }
+    void begin_payload(uint64_t footprint) { payloads_size_ += footprint; }
+    void end_payload(uint64_t footprint);
 
     uint32_t used_slots() const { return slots_count_ - uint32_t(unused_.count()); }
 
@@ -80,6 +90,8 @@ class Admission {
     RequestList unused_;
     std::array<Line, room_kinds> lines_;
     uint64_t waits_count_ = 0;
+    uint64_t payloads_size_ = 0;
+    const uint64_t payloads_size_max_;
     io::Completion wake_tick_;
 };
 

@@ -81,12 +81,14 @@ void Connection::begin_draining(const char* reason) {
 void Connection::stop_waiting_for_room() {
     context_.admission.leave(admission_waiter_);
     is_waiting_for_own_ = false;
+    payload_deadline_ns_ = 0;
 }
 
 // A payload that will never be whole: nothing of it is applied. Nothing is being received into it.
 void Connection::drop_payload() {
     if (payload_slot_ == nullptr) return;
     ASSERT(receive_completion_.is_idle());
+    context_.admission.end_payload(payload_slot_->footprint);
     RequestSlot& slot = *payload_slot_;
     payload_slot_ = nullptr;
     payload_deadline_ns_ = 0;

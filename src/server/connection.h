@@ -94,7 +94,9 @@ class Connection {
     bool fill_payload();
     bool begin_request(const nbd::Request& request);
     RequestSlot* admit(const nbd::Request& request, bool is_refused);
-    bool fits(RequestSlot& slot, const nbd::Request& request, bool is_refused);
+    void wait_for(Room room, const nbd::Request& request);
+    bool is_payload_to_come(const nbd::Request& request) const;
+    bool fits(RequestSlot& slot, const nbd::Request& request, bool is_refused, Room& room);
     size_t payload_vectors();
     void execute(RequestSlot& slot);
     std::span<const std::byte> unread() const;

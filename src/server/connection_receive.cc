@@ -170,6 +170,7 @@ bool Connection::fill_payload() {
         begin = end;
     }
     if (payload_received_size_ < payload_slot_->request.size) return false;
+    context_.admission.end_payload(payload_slot_->footprint);
     RequestSlot& slot = *payload_slot_;
     payload_slot_ = nullptr;
     payload_deadline_ns_ = 0;
@@ -199,6 +200,7 @@ bool Connection::begin_request(const nbd::Request& request) {
     } else if (request.has_payload() && request.size > 0) {
         payload_slot_ = slot;
         payload_received_size_ = 0;
+        context_.admission.begin_payload(slot->footprint);
         set_deadline(payload_deadline_ns_, context_.limits.transfer_timeout_ns);
     } else {
         execute(*slot);
@@ -215,18 +217,21 @@ RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
         admission.leave(admission_waiter_);
         return nullptr;
     }
-    const Room room = !is_refused && needs_memory(request) ? Room::memory : Room::slot;
+    const bool takes_memory = !is_refused && needs_memory(request);
+    Room room = takes_memory ? Room::memory : Room::slot;
+    if (takes_memory && is_payload_to_come(request)) room = Room::payload;
     if (admission.must_wait(admission_waiter_, room)) {
-        admission.wait(admission_waiter_, room);
+        wait_for(room, request);
         return nullptr;
     }
     RequestSlot* const slot = admission.take_slot();
-    if (slot == nullptr || !fits(*slot, request, is_refused)) {
+    if (slot == nullptr || !fits(*slot, request, is_refused, room)) {
         if (slot != nullptr) admission.return_slot(*slot);
-        if (is_waiting_for_own_) {
-            admission.leave(admission_waiter_);
+        if (!is_waiting_for_own_) {
+            wait_for(room, request);
         } else {
-            admission.wait(admission_waiter_, room);
+            admission.leave(admission_waiter_);
+            payload_deadline_ns_ = 0;
         }
         return nullptr;
     }
@@ -236,7 +241,27 @@ RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
     return slot;
 }
 
-bool Connection::fits(RequestSlot& slot, const nbd::Request& request, bool is_refused) {
+// A payload that has room in the receive buffer comes in there, and then needs no share in the
+// memory of those that are not whole: small writes do not wait for silent clients.
+void Connection::wait_for(Room room, const nbd::Request& request) {
+    const bool has_buffer = sizeof(nbd::RequestHeader) + request.size <= receive_buffer_.size();
+    if (room != Room::payload || !has_buffer) {
+        payload_deadline_ns_ = 0;  // From now on it is the client that waits.
+        return context_.admission.wait(admission_waiter_, room);
+    }
+    context_.admission.leave(admission_waiter_);
+    if (payload_deadline_ns_ == 0) {
+        set_deadline(payload_deadline_ns_, context_.limits.transfer_timeout_ns);
+    }
+    receive();
+}
+
+bool Connection::is_payload_to_come(const nbd::Request& request) const {
+    return request.has_payload() && unread().size() < sizeof(nbd::RequestHeader) + request.size;
+}
+
+// When it does not fit, `room` becomes what it lacks, unless that is room of the connection's own.
+bool Connection::fits(RequestSlot& slot, const nbd::Request& request, bool is_refused, Room& room) {
     slot.connection = this;
     slot.request = request;
     slot.has_data = false;
@@ -260,7 +285,11 @@ bool Connection::fits(RequestSlot& slot, const nbd::Request& request, bool is_re
         is_waiting_for_own_ = true;
         return false;
     }
-    if (!export_->disk.reserve(disk)) return false;
+    if (room == Room::payload && !context_.admission.has_payload_room(footprint)) return false;
+    if (!export_->disk.reserve(disk)) {
+        room = Room::memory;
+        return false;
+    }
     slot.footprint = footprint;
     return true;
 }

@@ -2,6 +2,11 @@
 // own connection suffers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "support/daemon_test.h"
 
 namespace blockd::support {
@@ -148,8 +153,8 @@ class SilentWriter : public DaemonTest {
     }
 };
 
-// Two headers of 32 MiB own all request memory. Who needs none passes them; the others wait until
-// their time is over.
+// Two headers of 32 MiB would own all request memory. Only one of them is let in at a time, and
+// nobody else waits for them.
 TEST_F(SilentWriter, Case88WritersThatSendNoPayloadAreCutOff) {
     std::vector<WireClient> silent;
     for (int index = 0; index < 2; ++index) {
@@ -160,6 +165,49 @@ TEST_F(SilentWriter, Case88WritersThatSendNoPayloadAreCutOff) {
     EXPECT_TRUE(client.flush().is_ok());
     EXPECT_TRUE(client.read(0, 4096).is_ok());
     for (WireClient& each : silent) EXPECT_TRUE(each.ends());
+}
+
+TEST_F(SilentWriter, Case88SmallOneBesideALargeOneIsCutOffToo) {
+    WireClient large = attach();
+    large.send_request({.command = wire::cmd_write, .size = 32 * mebibyte});
+    WireClient second = attach();
+    second.send_request({.command = wire::cmd_write, .size = 32 * mebibyte});
+    WireClient small = attach();
+    small.send_request({.command = wire::cmd_write, .size = 4096});
+    EXPECT_TRUE(small.ends());
+    EXPECT_TRUE(large.ends());
+}
+
+// A new one comes for each that is cut off, and still there is memory for readers, and for writes
+// that are whole.
+TEST_F(SilentWriter, Case88WritersThatComeBackHoldNobodyUp) {
+    constexpr int round_count = 2;
+    std::vector<std::thread> writers;
+    std::atomic<int> running = 0;
+    for (int index = 0; index < 4; ++index) {
+        ++running;
+        writers.emplace_back([this, &running] {
+            for (int round = 0; round < round_count; ++round) {
+                WireClient writer = attach();
+                writer.send_request({.command = wire::cmd_write, .size = 32 * mebibyte});
+                EXPECT_TRUE(writer.ends());
+            }
+            --running;
+        });
+    }
+    WireClient client = attach();
+    const std::string data = pattern(4096, 1);
+    int64_t longest_ms = 0;
+    while (running > 0) {
+        const auto begin = std::chrono::steady_clock::now();
+        EXPECT_TRUE(client.write(0, data).is_ok());
+        EXPECT_TRUE(client.read(0, 65536).is_ok());
+        const auto taken = std::chrono::steady_clock::now() - begin;
+        longest_ms = std::max<int64_t>(
+            longest_ms, std::chrono::duration_cast<std::chrono::milliseconds>(taken).count());
+    }
+    for (std::thread& writer : writers) writer.join();
+    EXPECT_LT(longest_ms, 1000) << "one transfer_timeout";
 }
 
 }  // namespace

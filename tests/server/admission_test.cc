@@ -30,6 +30,7 @@ class Client {
     }
     void request() { retry(Ok{}); }
     void leave() { admission_.leave(waiter_); }
+    void wait_for(Room room) { admission_.wait(waiter_, room); }
     void finish() {
         admission_.give_slot(*slot);
         slot = nullptr;
@@ -205,6 +206,43 @@ TEST_F(AdmissionTest, WhoWaitsForASlotAloneHasItsTurnAmongThoseWhoNeedMemory) {
     ASSERT_EQ(order, (std::vector<Client*>{&before, &flush, &after}));
     after.finish();
     admission.give_slot(*second);
+}
+
+TEST_F(AdmissionTest, PayloadsToComeHaveHalfOfTheMemoryAndRoomForOneRequest) {
+    EXPECT_TRUE(admission.has_payload_room(bytes_per_connection_min)) << "half is less";
+    EXPECT_FALSE(admission.has_payload_room(bytes_per_connection_min + 1));
+    admission.begin_payload(1);
+    EXPECT_FALSE(admission.has_payload_room(bytes_per_connection_min));
+    EXPECT_TRUE(admission.has_payload_room(bytes_per_connection_min - 1));
+    admission.end_payload(1);
+    Admission large(loop, {.requests = 2, .buffer_bytes = 2 * buffer_bytes_min});
+    EXPECT_TRUE(large.has_payload_room(buffer_bytes_min));
+    EXPECT_FALSE(large.has_payload_room(buffer_bytes_min + 1));
+}
+
+// It had its share, and lacks memory now: it goes on to the other line, and keeps its age there.
+TEST_F(AdmissionTest, WhoGoesOnToAnotherLineLetsTheNextOneTry) {
+    std::vector<Client*> order;
+    RequestSlot* const first = admission.take_slot();
+    RequestSlot* const second = admission.take_slot();
+    Client moving(admission, order, Room::payload);
+    Client next(admission, order, Room::payload);
+    Client reader(admission, order, Room::memory);
+    for (Client* client : {&moving, &next, &reader}) client->request();
+    moving.wait_for(Room::memory);
+    reader.leave();
+    reader.request();
+    admission.give_slot(*first);
+    loop.tick();
+    ASSERT_EQ(order, (std::vector<Client*>{&moving})) << "the oldest, wherever it stands";
+    admission.give_slot(*second);
+    loop.tick();
+    ASSERT_EQ(order, (std::vector<Client*>{&moving, &next}));
+    moving.finish();
+    loop.tick();
+    ASSERT_EQ(order, (std::vector<Client*>{&moving, &next, &reader}));
+    next.finish();
+    reader.finish();
 }
 
 TEST_F(AdmissionTest, LeavingTheLineLetsTheNextOneTry) {
