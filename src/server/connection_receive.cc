@@ -114,6 +114,8 @@ void Connection::negotiate() {
     unread_begin_ += uint32_t(handshake.feed(unread()));
 
     if (handshake.status() == Status::broken) return abort(handshake.reason());
+    // Once it is granted an export it counts as attached, though the reply is still on its way.
+    if (handshake.status() != Status::negotiating) stop_negotiating();
     if (!handshake.output().empty()) {
         if (send_completion_.is_idle()) send();
         return;

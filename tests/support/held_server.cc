@@ -30,8 +30,12 @@ void HeldServerTest::TearDown() {
     EXPECT_TRUE(is_stopped_) << "the server drains";
 }
 
+WireClient HeldServerTest::connect() const {
+    return WireClient(Endpoint{.unix_path = directory_.file("socket")});
+}
+
 WireClient HeldServerTest::attach() const {
-    WireClient client(Endpoint{.unix_path = directory_.file("socket")});
+    WireClient client = connect();
     client.attach("disk");
     return client;
 }

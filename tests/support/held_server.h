@@ -50,6 +50,7 @@ class HeldServerTest : public ::testing::Test {
     void SetUp() override;
     void TearDown() override;  // Stops the server; it must drain.
 
+    WireClient connect() const;
     WireClient attach() const;
     std::string disk_path() const { return directory_.file("disk.img"); }
     HeldBackend& backend() { return *backend_; }
