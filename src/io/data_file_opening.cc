@@ -49,11 +49,10 @@ const char* name_of(FileKind kind) {
 
 std::string system_says(int64_t result) { return os_error_text(static_cast<int32_t>(-result)); }
 
-int64_t lock_patiently(Fd file, LockKind kind, bool& has_waited) {
+int64_t lock_patiently(Fd file, LockKind kind) {
     for (int attempt = 1;; ++attempt) {
         const int64_t result = lock_file(file, kind);
         if (result != -EWOULDBLOCK || attempt == lock_attempts_max) {
-            has_waited = attempt > 1;
             return result;
         }
         std::this_thread::sleep_for(lock_retry_wait);
@@ -86,6 +85,7 @@ std::variant<DataFile, DataFileFailure> DataFileOpening::run() {
         &DataFileOpening::check_kind,
         &DataFileOpening::open,
         &DataFileOpening::lock,
+        &DataFileOpening::check_name,
         &DataFileOpening::allocate,
         &DataFileOpening::check_size,
         &DataFileOpening::choose_caching,
@@ -158,8 +158,7 @@ bool DataFileOpening::lock() {
         return true;
     }
     const LockKind kind = file_.is_read_only ? LockKind::shared : LockKind::exclusive;
-    bool has_waited = false;
-    const int64_t result = lock_patiently(file_.fd, kind, has_waited);
+    const int64_t result = lock_patiently(file_.fd, kind);
     if (result == -EWOULDBLOCK) {
         fail(ErrorCode::busy,
              "another process, or another export of this one, owns it; only one may write to it");
@@ -171,19 +170,28 @@ bool DataFileOpening::lock() {
                            "it cannot be locked (" + system_says(result) +
                                "); its file system must support flock");
     }
-    if (has_waited && !is_still_named()) {
-        return fail(ErrorCode::busy, "it was replaced while its former owner ended; start again");
-    }
     return true;
 }
 
-// Its former owner may have removed or replaced it: what is written to a file without a name is
-// gone with its last close.
-bool DataFileOpening::is_still_named() const {
+// Between our open and our lock, a former owner may have replaced the file and ended, without a
+// moment in which the lock had to be waited for. What is written to a file without a name is gone
+// with its last close.
+bool DataFileOpening::check_name() {
+    if (is(DataFilePurpose::inspect)) {
+        return true;
+    }
     FileFacts held;
+    const int64_t result = facts_of_file(file_.fd, held);
+    if (result < 0) {
+        return fail_system(result, "examine data file",
+                           "what it is cannot be found out: " + system_says(result));
+    }
     FileFacts named;
-    return facts_of_file(file_.fd, held) >= 0 && facts_of_path(options_.path, named) >= 0 &&
-           held.device == named.device && held.inode == named.inode;
+    if (facts_of_path(options_.path, named) < 0 || held.device != named.device ||
+        held.inode != named.inode) {
+        return fail(ErrorCode::busy, "it was replaced while it was being opened; start again");
+    }
+    return true;
 }
 
 bool DataFileOpening::allocate() {

@@ -27,7 +27,7 @@ class DataFileOpening {
     bool check_kind();
     bool open();
     bool lock();
-    bool is_still_named() const;
+    bool check_name();
     bool allocate();
     bool check_size();
     bool choose_caching();

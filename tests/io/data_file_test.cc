@@ -7,11 +7,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <string>
+#include <thread>
+#include <variant>
 
 namespace blockd::io {
 namespace {
@@ -282,6 +287,49 @@ TEST_F(DataFileLock, ReadersShareAndKeepAWriterOut) {
     ASSERT_TRUE(reader.is_owner());
     EXPECT_TRUE(ScopedDataFile(options)->is_read_only);
     EXPECT_EQ(failure_of(open_data_file(to_open())).error.code, ErrorCode::busy);
+}
+
+bool is_file_of_path(Fd file, const std::string& path) {
+    struct stat held = {};
+    struct stat named = {};
+    EXPECT_EQ(fstat(static_cast<int>(file), &held), 0);
+    EXPECT_EQ(stat(path.c_str(), &named), 0);
+    return held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+// Goal: no file is served that lost its name, whenever its former owner replaced it and ended.
+// Method: one owner after the other does just that, while the file is opened again and again.
+TEST_F(DataFileLock, NoFileThatItsFormerOwnerReplacedIsServed) {
+    make_sparse_file(path_, 4096);
+    std::atomic<uint32_t> replaced_count = 0;
+    std::atomic<bool> is_over = false;
+    std::thread owners([&] {
+        const std::string fresh = directory_.file("fresh");
+        while (!is_over) {
+            make_sparse_file(fresh, 4096);
+            const int owned = open(path_.c_str(), O_RDWR | O_CLOEXEC);
+            if (flock(owned, LOCK_EX | LOCK_NB) == 0) {
+                EXPECT_EQ(rename(fresh.c_str(), path_.c_str()), 0);
+                ++replaced_count;
+            }
+            close(owned);
+        }
+    });
+    DataFileOptions options = to_open();
+    options.is_read_only = true;  // Quick: nothing is probed.
+    for (uint32_t opened_count = 0; opened_count < 1'000 || replaced_count < 1'000;) {
+        OpenedDataFile opened = open_data_file(options);
+        if (const auto* const failure = std::get_if<DataFileFailure>(&opened)) {
+            EXPECT_EQ(failure->error.code, ErrorCode::busy) << failure->message;
+            continue;
+        }
+        DataFile& file = std::get<DataFile>(opened);
+        EXPECT_TRUE(is_file_of_path(file.fd, path_)) << "after " << opened_count;
+        close_data_file(file);
+        ++opened_count;
+    }
+    is_over = true;
+    owners.join();
 }
 
 TEST_F(DataFileLock, IsOneForAllNamesOfTheFile) {

@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstdarg>
 #include <cstdlib>
+#include <utility>
 
 using blockd::io::fake_darwin::Darwin;
 using blockd::io::fake_darwin::File;
@@ -29,7 +30,7 @@ const std::string& path_of(int fd) {
     if (entry == current->open_files.end()) {
         std::abort();  // The code under test used an fd that is not open.
     }
-    return entry->second;
+    return entry->second.path;
 }
 
 // An open file may have been unlinked; then it is nobody's, but still there.
@@ -54,19 +55,21 @@ int open_path(const char* path, int flags) {
     if (!is_there && (flags & O_CREAT) == 0) {
         return fail_with(ENOENT);
     }
-    current->files[path];
+    const uint64_t inode = current->inode_of(current->files[path]);
     int fd = 100;
     while (current->open_files.count(fd) != 0) {
         ++fd;
     }
-    current->open_files[fd] = path;
+    current->open_files[fd] = {.path = path, .inode = inode};
     return fd;
 }
 
-int status_of(const File& file, struct stat* status) {
+int status_of(const File& file, uint64_t inode, struct stat* status) {
     constexpr mode_t modes[] = {S_IFREG, S_IFDIR, S_IFBLK, S_IFIFO};
     status->st_mode = modes[static_cast<size_t>(file.kind)] | 0640;
     status->st_size = static_cast<off_t>(file.size);
+    status->st_dev = 1;
+    status->st_ino = inode;
     return 0;
 }
 
@@ -127,6 +130,17 @@ void Darwin::fail(const std::string& call, int error, uint32_t times) {
     failures_.push_back({call, error, times});
 }
 
+void Darwin::before(const std::string& call, std::function<void()> deed) {
+    deeds_.push_back({call, std::move(deed)});
+}
+
+uint64_t Darwin::inode_of(File& file) {
+    if (file.inode == 0) {
+        file.inode = ++inode_count_;
+    }
+    return file.inode;
+}
+
 std::vector<std::string> Darwin::calls_named(const std::string& name) const {
     std::vector<std::string> named;
     for (const std::string& call : calls) {
@@ -139,6 +153,11 @@ std::vector<std::string> Darwin::calls_named(const std::string& name) const {
 
 bool Darwin::record(const std::string& call) {
     calls.push_back(call);
+    for (Deed& deed : deeds_) {
+        if (deed.deed != nullptr && call.starts_with(deed.call)) {
+            std::exchange(deed.deed, nullptr)();
+        }
+    }
     for (Failure& failure : failures_) {
         if (failure.times > 0 && call.starts_with(failure.call)) {
             --failure.times;
@@ -231,11 +250,17 @@ int stat(const char* path, struct stat* status) {
         return -1;
     }
     const auto entry = current->files.find(path);
-    return entry == current->files.end() ? fail_with(ENOENT) : status_of(entry->second, status);
+    if (entry == current->files.end()) {
+        return fail_with(ENOENT);
+    }
+    return status_of(entry->second, current->inode_of(entry->second), status);
 }
 
 int fstat(int fd, struct stat* status) {
-    return current->record("fstat " + path_of(fd)) ? status_of(file_of(fd), status) : -1;
+    if (!current->record("fstat " + path_of(fd))) {
+        return -1;
+    }
+    return status_of(file_of(fd), current->open_files[fd].inode, status);
 }
 
 int fstatfs(int fd, struct statfs* status) {
