@@ -47,6 +47,30 @@ const char* name_of(FileKind kind) {
     ASSERT(false);
 }
 
+// Where a file is made. One for each name, so that a start finds what a killed one left behind; a
+// name may have 255 bytes.
+std::string making_path_of(const std::string& path) {
+    constexpr size_t name_size_max = 200;
+    const size_t slash = path.rfind('/');
+    const size_t begin = slash == std::string::npos ? 0 : slash + 1;
+    return path.substr(0, begin) + "." + path.substr(begin, name_size_max) + ".making";
+}
+
+// What is written to a file without a name is gone with its last close.
+bool is_named(const FileFacts& held, const std::string& path) {
+    FileFacts named;
+    return facts_of_path(path, named) >= 0 && held.device == named.device &&
+           held.inode == named.inode;
+}
+
+// Whatever else has the name now is somebody else's.
+void remove_if_named(Fd file, const std::string& path) {
+    FileFacts held;
+    if (facts_of_file(file, held) >= 0 && is_named(held, path)) {
+        (void)remove_file(path);
+    }
+}
+
 std::string system_says(int64_t result) { return os_error_text(static_cast<int32_t>(-result)); }
 
 int64_t lock_patiently(Fd file, LockKind kind) {
@@ -62,7 +86,9 @@ int64_t lock_patiently(Fd file, LockKind kind) {
 }  // namespace
 
 DataFileOpening::DataFileOpening(const DataFileOptions& options)
-    : options_(options), access_(access_for(options)) {
+    : options_(options),
+      access_(access_for(options)),
+      path_(is(DataFilePurpose::format) ? making_path_of(options.path) : options.path) {
     file_.is_read_only = access_ == FileAccess::read;
 }
 
@@ -70,8 +96,8 @@ DataFileOpening::~DataFileOpening() {
     if (file_.fd == Fd::none) {
         return;
     }
-    if (is(DataFilePurpose::format)) {  // Still locked: nobody else can have begun to use it.
-        (void)remove_file(options_.path);
+    if (is_made_) {
+        remove_if_named(file_.fd, path_);
     }
     (void)close_file(file_.fd);
 }
@@ -79,10 +105,11 @@ DataFileOpening::~DataFileOpening() {
 std::variant<DataFile, DataFileFailure> DataFileOpening::run() {
     using Step = bool (DataFileOpening::*)();
     // The order matters: locked before anything is changed, checked before anything is served,
-    // the file durable before its name is.
+    // complete and durable before it has its name.
     constexpr Step steps[] = {
         &DataFileOpening::check_size_asked_for,
         &DataFileOpening::check_kind,
+        &DataFileOpening::remove_leftover,
         &DataFileOpening::open,
         &DataFileOpening::lock,
         &DataFileOpening::check_name,
@@ -90,6 +117,7 @@ std::variant<DataFile, DataFileFailure> DataFileOpening::run() {
         &DataFileOpening::check_size,
         &DataFileOpening::choose_caching,
         &DataFileOpening::sync,
+        &DataFileOpening::give_name,
         &DataFileOpening::sync_directory,
         &DataFileOpening::find_abilities,
     };
@@ -117,8 +145,11 @@ bool DataFileOpening::check_size_asked_for() {
 
 // Before it is opened, because opening some devices does things.
 bool DataFileOpening::check_kind() {
+    if (is(DataFilePurpose::format)) {
+        return check_name_is_free();
+    }
     FileFacts facts;
-    if (is(DataFilePurpose::format) || facts_of_path(options_.path, facts) < 0) {
+    if (facts_of_path(options_.path, facts) < 0) {
         return true;  // open() says what is wrong.
     }
     if (facts.kind != FileKind::regular) {
@@ -128,16 +159,50 @@ bool DataFileOpening::check_kind() {
     return true;
 }
 
+// Before anything is made. Whether it is free at the end as well, give_name() finds out.
+bool DataFileOpening::check_name_is_free() {
+    FileFacts facts;
+    return facts_of_name(options_.path, facts) < 0 || fail_existing();
+}
+
+bool DataFileOpening::fail_existing() {
+    return fail_system(-EEXIST, "make data file",
+                       "it exists already; open it as it is, or remove it first");
+}
+
+// A start that was killed while it made the file left it, of no size in particular and without a
+// lock: the lock ends with its process.
+bool DataFileOpening::remove_leftover() {
+    FileFacts facts;
+    if (!is(DataFilePurpose::format) || facts_of_name(path_, facts) < 0) {
+        return true;
+    }
+    const int64_t result = open_file(path_, FileAccess::lock);
+    if (result < 0) {
+        return fail_system(result, "open leftover",
+                           "what an earlier attempt left, " + path_ +
+                               ", cannot be opened: " + system_says(result));
+    }
+    const Fd leftover{static_cast<int32_t>(result)};
+    const bool is_in_use = lock_patiently(leftover, LockKind::exclusive) == -EWOULDBLOCK;
+    // Nameless: its maker has just given it its name, or removed it.
+    if (!is_in_use) {
+        remove_if_named(leftover, path_);
+    }
+    (void)close_file(leftover);
+    return !is_in_use || fail_busy("another process is making it");
+}
+
 bool DataFileOpening::open() {
-    const int64_t result = open_file(options_.path, access_);
+    const int64_t result = open_file(path_, access_);
     if (result >= 0) {
         file_.fd = Fd{static_cast<int32_t>(result)};
+        is_made_ = is(DataFilePurpose::format);
         return true;
     }
     const ErrorCode code = error_from_errno(static_cast<int32_t>(-result), "").code;
     if (code == ErrorCode::exists) {
-        return fail_system(result, "open data file",
-                           "it exists already; open it as it is, or remove it first");
+        return fail_busy("another process is making it");
     }
     std::string reason = system_says(result);
     if (code == ErrorCode::not_found && is(DataFilePurpose::format)) {
@@ -160,10 +225,9 @@ bool DataFileOpening::lock() {
     const LockKind kind = file_.is_read_only ? LockKind::shared : LockKind::exclusive;
     const int64_t result = lock_patiently(file_.fd, kind);
     if (result == -EWOULDBLOCK) {
-        fail(ErrorCode::busy,
-             "another process, or another export of this one, owns it; only one may write to it");
-        failure_.error.os_errno = EWOULDBLOCK;
-        return false;
+        is_made_ = false;
+        return fail_busy(
+            "another process, or another export of this one, owns it; only one may write to it");
     }
     if (result < 0) {
         return fail_system(result, "lock data file",
@@ -174,8 +238,7 @@ bool DataFileOpening::lock() {
 }
 
 // Between our open and our lock, a former owner may have replaced the file and ended, without a
-// moment in which the lock had to be waited for. What is written to a file without a name is gone
-// with its last close.
+// moment in which the lock had to be waited for.
 bool DataFileOpening::check_name() {
     if (is(DataFilePurpose::inspect)) {
         return true;
@@ -186,9 +249,7 @@ bool DataFileOpening::check_name() {
         return fail_system(result, "examine data file",
                            "what it is cannot be found out: " + system_says(result));
     }
-    FileFacts named;
-    if (facts_of_path(options_.path, named) < 0 || held.device != named.device ||
-        held.inode != named.inode) {
+    if (!is_named(held, path_)) {
         return fail(ErrorCode::busy, "it was replaced while it was being opened; start again");
     }
     return true;
@@ -309,6 +370,24 @@ bool DataFileOpening::accept_weak_sync(int64_t full_sync_result) {
     return true;
 }
 
+bool DataFileOpening::give_name() {
+    if (!is(DataFilePurpose::format)) {
+        return true;
+    }
+    const int64_t result = rename_without_replacing(path_, options_.path);
+    if (result >= 0) {
+        path_ = options_.path;
+        return true;
+    }
+    if (result == -EEXIST) {
+        return fail_existing();
+    }
+    return fail_system(result, "name data file",
+                       "it cannot be given its name: " + system_says(result) +
+                           "; its file system must have renames that replace nothing, or hard "
+                           "links");
+}
+
 bool DataFileOpening::sync_directory() {
     if (!is(DataFilePurpose::format)) {
         return true;
@@ -348,6 +427,12 @@ bool DataFileOpening::fail(ErrorCode code, const std::string& reason) {
     failure_.error = {code, 0, "open data file"};
     failure_.message =
         std::string("cannot ") + verb_of(options_.purpose) + " " + options_.path + ": " + reason;
+    return false;
+}
+
+bool DataFileOpening::fail_busy(const std::string& reason) {
+    fail(ErrorCode::busy, reason);
+    failure_.error.os_errno = EWOULDBLOCK;
     return false;
 }
 

@@ -25,6 +25,7 @@ class DataFileOpening {
     // The steps, in order. Each returns whether it succeeded; if not, `failure_` says why.
     bool check_size_asked_for();
     bool check_kind();
+    bool remove_leftover();
     bool open();
     bool lock();
     bool check_name();
@@ -32,13 +33,18 @@ class DataFileOpening {
     bool check_size();
     bool choose_caching();
     bool sync();
+    bool give_name();
     bool sync_directory();
     bool find_abilities();
 
     bool reserve_blocks();
     bool accept_weak_sync(int64_t full_sync_result);
     bool fail(ErrorCode code, const std::string& reason);
+    bool fail_busy(const std::string& reason);
+    bool fail_existing();
     bool fail_system(int64_t result, const char* during, const std::string& reason);
+
+    bool check_name_is_free();
 
     bool is(DataFilePurpose purpose) const { return options_.purpose == purpose; }
     std::string no_space_reason() const;
@@ -46,7 +52,9 @@ class DataFileOpening {
 
     const DataFileOptions& options_;
     const FileAccess access_;
+    std::string path_;  // Where the file is now: one that is made gets its own name at the end.
     DataFile file_;
+    bool is_made_ = false;    // By us, and nobody else's since.
     uint64_t file_size_ = 0;  // All that the file holds; more than `file_.size` perhaps.
     DataFileFailure failure_ = {};
 };

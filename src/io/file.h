@@ -29,6 +29,7 @@ enum class FileAccess : uint8_t {
     read,
     read_write,
     create,  // Read and write a file that did not exist (EEXIST), readable by its group.
+    lock,    // Look at what lies there: neither follows a symbolic link nor waits for a pipe.
 };
 
 enum class LockKind : uint8_t { shared, exclusive };
@@ -48,6 +49,7 @@ struct HoleAbilities {
 // file_posix.cc
 
 int64_t facts_of_path(const std::string& path, FileFacts& facts);  // Follows symbolic links.
+int64_t facts_of_name(const std::string& path, FileFacts& facts);  // Of a link itself.
 int64_t facts_of_file(Fd file, FileFacts& facts);
 int64_t open_file(const std::string& path, FileAccess access);  // The fd; closed in children.
 int64_t close_file(Fd file);  // EINTR counts as closed: a retry could close another thread's fd.
@@ -60,10 +62,18 @@ int64_t unlock_file(Fd file);
 
 int64_t resize_file(Fd file, uint64_t size);
 
+// Two steps: for a moment, and for ever if the process ends there, the file has both names. EEXIST
+// when the new one is taken.
+int64_t link_and_remove(const std::string& path, const std::string& new_path);
+
 // Syncs the directory that the path names its file in, so that the name survives a power cut.
 int64_t sync_directory_of(const std::string& path, Durability durability);
 
 // file_linux.cc, file_darwin.cc
+
+// Gives a file another name in its directory, atomically where the file system can. Never replaces:
+// EEXIST when the name is taken.
+int64_t rename_without_replacing(const std::string& path, const std::string& new_path);
 
 // Reserves `size` bytes for an empty file, all or nothing. EOPNOTSUPP or ENOTSUP where the file
 // system cannot.

@@ -1,5 +1,5 @@
 // The part of file.h that only macOS does this way: F_NOCACHE, F_PREALLOCATE, F_FULLFSYNC,
-// F_PUNCHHOLE, all of them fcntl(2).
+// F_PUNCHHOLE, all of them fcntl(2), and renamex_np.
 #include "io/file.h"
 
 #include "io/system_call.h"
@@ -7,10 +7,12 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/param.h>
+#include <sys/stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <string>
 
 namespace blockd::io {
 namespace {
@@ -33,6 +35,14 @@ int64_t reserve(Fd file, uint32_t flags, int64_t size) {
 }
 
 }  // namespace
+
+// rename(2): RENAME_EXCL gives EEXIST if the destination exists, on file systems that have
+// VOL_CAP_INT_RENAME_EXCL (HFS+, APFS); the others answer ENOTSUP. macOS 10.12 and newer.
+int64_t rename_without_replacing(const std::string& path, const std::string& new_path) {
+    const int64_t result =
+        system_call([&] { return renamex_np(path.c_str(), new_path.c_str(), RENAME_EXCL); });
+    return result == -ENOTSUP ? link_and_remove(path, new_path) : result;
+}
 
 int64_t preallocate_file(Fd file, uint64_t size) {
     // A fragmented volume refuses one run; it is only a wish. Some systems answer a part for all:

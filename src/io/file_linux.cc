@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
+#include <string>
 
 namespace blockd::io {
 namespace {
@@ -85,6 +87,14 @@ uint64_t usable_blocks(const struct statvfs& status) {
 }
 
 }  // namespace
+
+// rename(2): EINVAL, "the filesystem does not support one of the flags" (NFS, older FUSE).
+int64_t rename_without_replacing(const std::string& path, const std::string& new_path) {
+    const int64_t result = system_call([&] {
+        return renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, new_path.c_str(), RENAME_NOREPLACE);
+    });
+    return result == -EINVAL ? link_and_remove(path, new_path) : result;
+}
 
 int64_t preallocate_file(Fd file, uint64_t size) {
     // ext4 takes every free block before it notices that they do not suffice, which would fail

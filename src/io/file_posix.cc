@@ -39,6 +39,8 @@ int flags_of(FileAccess access) {
         case FileAccess::create:
             // O_EXCL also refuses a symbolic link: nobody can plant one to redirect the new file.
             return O_RDWR | O_CREAT | O_EXCL;
+        // To write, because NFS gives exclusive locks only to files that are open for writing.
+        case FileAccess::lock: return O_RDWR | O_NOFOLLOW | O_NONBLOCK;
     }
     ASSERT(false);
 }
@@ -56,6 +58,13 @@ std::string directory_of(const std::string& path) {
 int64_t facts_of_path(const std::string& path, FileFacts& facts) {
     struct stat status = {};
     const int64_t result = system_call([&] { return stat(path.c_str(), &status); });
+    facts = facts_of(status);
+    return result;
+}
+
+int64_t facts_of_name(const std::string& path, FileFacts& facts) {
+    struct stat status = {};
+    const int64_t result = system_call([&] { return lstat(path.c_str(), &status); });
     facts = facts_of(status);
     return result;
 }
@@ -79,6 +88,15 @@ int64_t close_file(Fd file) {
 
 int64_t remove_file(const std::string& path) {
     return system_call([&] { return unlink(path.c_str()); });
+}
+
+// link(2), POSIX: EEXIST if the new name exists, even as a symbolic link.
+int64_t link_and_remove(const std::string& path, const std::string& new_path) {
+    const int64_t result = system_call([&] { return link(path.c_str(), new_path.c_str()); });
+    if (result >= 0) {
+        (void)remove_file(path);  // It is named; a second name does no harm.
+    }
+    return result;
 }
 
 // flock belongs to the open file, unlike fcntl's record locks, which any close() of the same file

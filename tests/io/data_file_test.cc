@@ -10,10 +10,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <string>
 #include <thread>
 #include <variant>
@@ -99,6 +102,64 @@ TEST_F(DataFileFormat, FollowsNoSymbolicLink) {
     ASSERT_EQ(symlink(target.c_str(), path_.c_str()), 0);
     EXPECT_EQ(failure_of(open_data_file(to_format())).error.code, ErrorCode::exists);
     EXPECT_NE(access(target.c_str(), F_OK), 0);
+}
+
+TEST_F(DataFileFormat, WhatAKilledStartLeftIsInNobodysWay) {
+    const std::string leftover = directory_.file(".disk.img.making");
+    write_file(leftover, "half");
+    EXPECT_EQ(ScopedDataFile(to_format())->size, disk_size);
+    EXPECT_NE(access(leftover.c_str(), F_OK), 0);
+}
+
+TEST_F(DataFileFormat, WhatAnotherProcessIsMakingIsLeftToIt) {
+    const std::string made = directory_.file(".disk.img.making");
+    make_sparse_file(made, disk_size);
+    DataFileOptions options = to_open();
+    options.path = made;
+    ForeignOwner maker(options);
+    ASSERT_TRUE(maker.is_owner());
+    const DataFileFailure failure = failure_of(open_data_file(to_format()));
+    EXPECT_EQ(failure.error.code, ErrorCode::busy);
+    EXPECT_EQ(failure.message, "cannot make " + path_ + ": another process is making it");
+    EXPECT_EQ(access(made.c_str(), F_OK), 0);
+}
+
+TEST_F(DataFileFormat, FollowsNoLinkThatLiesWhereTheFileIsMade) {
+    const std::string target = directory_.file("target");
+    write_file(target, "precious");
+    ASSERT_EQ(symlink(target.c_str(), directory_.file(".disk.img.making").c_str()), 0);
+    EXPECT_EQ(failure_of(open_data_file(to_format())).error.os_errno, ELOOP);
+    EXPECT_EQ(read_file(target), "precious");
+}
+
+TEST_F(DataFileFormat, MakesFilesWhoseNameIsAsLongAsNamesMayBe) {
+    path_ = directory_.file(std::string(255, 'x'));
+    EXPECT_EQ(ScopedDataFile(to_format())->size, disk_size);
+    EXPECT_TRUE(is_there());
+}
+
+// Goal: a start that is killed leaves the whole file or none, and hinders no later start.
+// Method: 40 starts, each killed 100 us later in its life than the one before.
+TEST_F(DataFileFormat, AKilledStartLeavesTheWholeFileOrNone) {
+    for (int round = 0; round < 40; ++round) {
+        const pid_t process = fork();
+        ASSERT_GE(process, 0);
+        if (process == 0) {
+            (void)open_data_file(to_format());
+            _exit(0);
+        }
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(100 * round);
+        while (std::chrono::steady_clock::now() < end) {
+        }
+        ASSERT_EQ(kill(process, SIGKILL), 0);
+        ASSERT_EQ(waitpid(process, nullptr, 0), process);
+        if (is_there()) {
+            EXPECT_EQ(ScopedDataFile(to_open())->size, disk_size) << "round " << round;
+        } else {
+            EXPECT_EQ(ScopedDataFile(to_format())->size, disk_size) << "round " << round;
+        }
+        ASSERT_EQ(unlink(path_.c_str()), 0);
+    }
 }
 
 TEST_F(DataFileFormat, NeedsItsDirectory) {

@@ -1,7 +1,6 @@
 // Runs what blockd does on macOS against a recording fake of its system calls.
 #include <blockd/io/data_file.h>
 
-#include "io/disk_operation.h"
 #include "io/fake_darwin/darwin.h"
 #include "io/opened_data_file.h"
 
@@ -20,6 +19,7 @@ using fake_darwin::File;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Key;
 
 constexpr uint64_t disk_size = 1048576;
 
@@ -34,20 +34,23 @@ void add_disk(Darwin& darwin) {
 }
 
 void expect_nothing_left_behind(const Darwin& darwin) {
-    EXPECT_EQ(darwin.files.count("disk.img"), 0u);
+    EXPECT_THAT(darwin.files, ElementsAre(Key(".")));
     EXPECT_THAT(darwin.open_files, IsEmpty());
 }
 
-TEST(DarwinFormat, ReservesThenResizesThenSyncsTheFileThenItsDirectory) {
+TEST(DarwinFormat, CompletesTheFileAndSyncsItBeforeItGetsItsName) {
     Darwin darwin;
     const DataFile file = file_of(open_data_file(to_format()));
-    EXPECT_THAT(
-        darwin.calls,
-        ElementsAre("open disk.img read-write create exclusive", "flock exclusive",
-                    "fstat disk.img", "stat disk.img", "F_PREALLOCATE contiguous all 1048576",
-                    "ftruncate 1048576", "fstat disk.img", "F_NOCACHE 1", "F_RDAHEAD 0",
-                    "F_FULLFSYNC disk.img", "open . read directory", "F_FULLFSYNC .", "close .",
-                    "fstatfs disk.img", "F_PUNCHHOLE 0 0"));
+    EXPECT_THAT(darwin.calls,
+                ElementsAre("lstat disk.img", "lstat .disk.img.making",
+                            "open .disk.img.making read-write create exclusive", "flock exclusive",
+                            "fstat .disk.img.making", "stat .disk.img.making",
+                            "F_PREALLOCATE contiguous all 1048576", "ftruncate 1048576",
+                            "fstat .disk.img.making", "F_NOCACHE 1", "F_RDAHEAD 0",
+                            "F_FULLFSYNC .disk.img.making",
+                            "rename .disk.img.making disk.img exclusive", "open . read directory",
+                            "F_FULLFSYNC .", "close .", "fstatfs disk.img", "F_PUNCHHOLE 0 0"));
+    EXPECT_EQ(darwin.files.count(".disk.img.making"), 0u);
     EXPECT_EQ(darwin.files["disk.img"].reserved_size, disk_size);
     EXPECT_EQ(file.size, disk_size);
     EXPECT_EQ(file.caching, Caching::uncached);
@@ -122,16 +125,92 @@ TEST(DarwinFormat, AnExistingFileIsRefusedAndKept) {
     EXPECT_THAT(darwin.calls_named("unlink"), IsEmpty());
 }
 
+TEST(DarwinFormat, ANameThatIsTakenMeanwhileIsRefusedAndItsFileKept) {
+    Darwin darwin;
+    darwin.before("rename", [&] { add_disk(darwin); });
+    EXPECT_EQ(failure_of(open_data_file(to_format())).error.code, ErrorCode::exists);
+    EXPECT_THAT(darwin.files, ElementsAre(Key("."), Key("disk.img")));
+    EXPECT_THAT(darwin.calls_named("unlink"), ElementsAre("unlink .disk.img.making"));
+}
+
+TEST(DarwinFormat, AFileSystemWithoutExclusiveRenamesLinksTheName) {
+    Darwin darwin;
+    darwin.fail("rename", ENOTSUP);
+    file_of(open_data_file(to_format()));
+    EXPECT_THAT(darwin.calls_named("link"), ElementsAre("link .disk.img.making disk.img"));
+    EXPECT_THAT(darwin.files, ElementsAre(Key("."), Key("disk.img")));
+
+    Darwin without;
+    without.fail("rename", ENOTSUP);
+    without.fail("link", ENOTSUP);
+    const DataFileFailure failure = failure_of(open_data_file(to_format()));
+    EXPECT_EQ(failure.error.code, ErrorCode::not_supported);
+    EXPECT_THAT(failure.message, HasSubstr("cannot be given its name"));
+    expect_nothing_left_behind(without);
+}
+
+TEST(DarwinFormat, WhatAKilledStartLeftIsMadeAnew) {
+    Darwin darwin;
+    darwin.files[".disk.img.making"] = {.size = 512, .reserved_size = 4096};
+    file_of(open_data_file(to_format()));
+    EXPECT_THAT(darwin.calls_named("open .disk.img.making"),
+                ElementsAre("open .disk.img.making read-write no-link no-wait",
+                            "open .disk.img.making read-write create exclusive"));
+    EXPECT_THAT(darwin.files, ElementsAre(Key("."), Key("disk.img")));
+    EXPECT_EQ(darwin.files["disk.img"].reserved_size, disk_size);
+}
+
+TEST(DarwinFormat, WhatAnotherStartIsMakingIsLeftAlone) {
+    Darwin darwin;
+    darwin.files[".disk.img.making"] = {.size = 512, .is_written_elsewhere = true};
+    const DataFileFailure failure = failure_of(open_data_file(to_format()));
+    EXPECT_EQ(failure.error.code, ErrorCode::busy);
+    EXPECT_THAT(failure.message, HasSubstr("another process is making it"));
+    EXPECT_THAT(darwin.files, ElementsAre(Key("."), Key(".disk.img.making")));
+    EXPECT_THAT(darwin.open_files, IsEmpty());
+}
+
+// It got its name, and another start began, between our look and our lock.
+TEST(DarwinFormat, NoLeftoverIsRemovedThatHasGoneAlready) {
+    Darwin darwin;
+    darwin.files[".disk.img.making"] = {.size = 512};
+    darwin.before("flock", [&] {
+        darwin.files[".disk.img.making"] = {.is_written_elsewhere = true};
+        darwin.open_files.begin()->second.path = "nameless";
+    });
+    EXPECT_EQ(failure_of(open_data_file(to_format())).error.code, ErrorCode::busy);
+    EXPECT_THAT(darwin.calls_named("unlink"), IsEmpty());
+}
+
 TEST(DarwinFormat, AnyFailureAfterCreationRemovesTheFile) {
     for (const char* step :
-         {"flock", "ftruncate", "fstat", "F_FULLFSYNC disk.img", "open .", "F_FULLFSYNC ."}) {
+         {"flock", "fstat", "F_PREALLOCATE", "ftruncate", "F_FULLFSYNC .disk.img.making", "rename",
+          "open . ", "F_FULLFSYNC ."}) {
         Darwin darwin;
-        darwin.fail(step, EIO);
+        darwin.fail(step, EIO, std::string(step) == "F_PREALLOCATE" ? 2 : 1);
         const DataFileFailure failure = failure_of(open_data_file(to_format()));
         EXPECT_EQ(failure.error.code, ErrorCode::disk) << step;
         EXPECT_THAT(failure.message, HasSubstr("cannot make disk.img: ")) << step;
         expect_nothing_left_behind(darwin);
     }
+}
+
+TEST(DarwinFormat, AFailureRemovesNoFileThatIsSomebodyElses) {
+    Darwin replaced_early;
+    replaced_early.before("flock", [&] { replaced_early.files[".disk.img.making"] = {.size = 1}; });
+    EXPECT_EQ(failure_of(open_data_file(to_format())).error.code, ErrorCode::busy);
+    EXPECT_THAT(replaced_early.calls_named("unlink"), IsEmpty());
+
+    Darwin lock_lost;
+    lock_lost.fail("flock", EWOULDBLOCK, 100);
+    EXPECT_EQ(failure_of(open_data_file(to_format())).error.code, ErrorCode::busy);
+    EXPECT_THAT(lock_lost.calls_named("unlink"), IsEmpty());
+
+    Darwin replaced_late;
+    replaced_late.before("open . ", [&] { add_disk(replaced_late); });
+    replaced_late.fail("open . ", EIO);
+    EXPECT_EQ(failure_of(open_data_file(to_format())).error.code, ErrorCode::disk);
+    EXPECT_THAT(replaced_late.calls_named("unlink"), IsEmpty());
 }
 
 TEST(DarwinOpen, LocksBeforeItLooksAndSyncsBeforeItServes) {
@@ -273,7 +352,7 @@ TEST_P(DarwinFullSyncUnknown, RemovesANewFileUnlessTheConfigAllowsWeakSyncs) {
     DataFileOptions options = to_format();
     options.allow_weak_sync = true;
     EXPECT_EQ(file_of(open_data_file(options)).durability, Durability::weak);
-    EXPECT_THAT(darwin.calls_named("fsync"), ElementsAre("fsync disk.img", "fsync ."));
+    EXPECT_THAT(darwin.calls_named("fsync"), ElementsAre("fsync .disk.img.making", "fsync ."));
 }
 
 TEST_P(DarwinFullSyncUnknown, IsNoHarmToAFileThatIsOnlyRead) {
@@ -340,100 +419,6 @@ TEST(DarwinSignals, EveryInterruptedCallOfFormattingIsRepeated) {
         EXPECT_EQ(darwin.calls.size(), undisturbed.calls.size() + 3) << call;
         EXPECT_EQ(file.durability, Durability::full) << call;
     }
-}
-
-class DarwinDiskOperation : public ::testing::Test {
-  protected:
-    DarwinDiskOperation() {
-        darwin_.files["disk.img"] = {.size = uint64_t{16} << 30};
-        file_ = file_of(open_data_file(to_open()));
-        darwin_.calls.clear();
-    }
-
-    int64_t perform(OperationKind kind, uint64_t offset, uint64_t size) {
-        Extent extents[2] = {};
-        Operation operation;
-        operation.kind = kind;
-        operation.fd = file_.fd;
-        operation.data = buffer_;
-        operation.offset = offset;
-        operation.size = size;
-        operation.extents = extents;
-        operation.extents_max = 2;
-        const int64_t result = perform_disk_operation(operation);
-        extent_ = extents[0];
-        return result;
-    }
-
-    Darwin darwin_;
-    DataFile file_;
-    Extent extent_ = {};
-    std::byte buffer_[1] = {};  // The fake moves no byte.
-};
-
-TEST_F(DarwinDiskOperation, NoCallMovesMoreThanIntMaxBytes) {
-    EXPECT_EQ(perform(OperationKind::read, 0, 3'000'000'000), 3'000'000'000);
-    EXPECT_EQ(perform(OperationKind::write, 4096, 2'147'483'648), 2'147'483'648);
-    EXPECT_THAT(darwin_.calls, ElementsAre("pread 0 1073741824", "pread 1073741824 1073741824",
-                                           "pread 2147483648 852516352", "pwrite 4096 1073741824",
-                                           "pwrite 1073745920 1073741824"));
-}
-
-TEST_F(DarwinDiskOperation, ShortTransfersAndSignalsAreContinued) {
-    darwin_.transfer_size_max = 3000;
-    darwin_.fail("pwrite 3000", EINTR, 2);
-    EXPECT_EQ(perform(OperationKind::write, 0, 8192), 8192);
-    EXPECT_THAT(darwin_.calls, ElementsAre("pwrite 0 8192", "pwrite 3000 5192", "pwrite 3000 5192",
-                                           "pwrite 3000 5192", "pwrite 6000 2192"));
-    EXPECT_EQ(perform(OperationKind::read, 0, 8192), 8192);
-}
-
-TEST_F(DarwinDiskOperation, AWriteThatMovesNothingIsAnError) {
-    darwin_.transfer_size_max = 0;
-    EXPECT_EQ(perform(OperationKind::write, 0, 4096), -EIO);
-    EXPECT_THAT(darwin_.calls, ElementsAre("pwrite 0 4096"));
-}
-
-TEST_F(DarwinDiskOperation, ErrorsComeBackAsNegatedErrnos) {
-    darwin_.fail("pread", EIO);
-    darwin_.fail("pwrite 4096", ENOSPC);
-    darwin_.transfer_size_max = 4096;
-    EXPECT_EQ(perform(OperationKind::read, 0, 4096), -EIO);
-    EXPECT_EQ(perform(OperationKind::write, 0, 8192), -ENOSPC);
-}
-
-TEST_F(DarwinDiskOperation, HolesArePunchedZeroingIsUnknownAndEverythingCountsAsData) {
-    EXPECT_EQ(perform(OperationKind::punch_hole, 8192, 4096), 0);
-    EXPECT_THAT(darwin_.calls, ElementsAre("F_PUNCHHOLE 8192 4096"));
-    EXPECT_EQ(perform(OperationKind::punch_hole, 512, 4096), -EINVAL);
-    EXPECT_EQ(perform(OperationKind::zero_range, 0, 4096), -ENOTSUP);
-    EXPECT_EQ(perform(OperationKind::extents, 4096, 1 << 20), 1);
-    EXPECT_EQ(extent_.size, uint64_t{1} << 20);
-    EXPECT_FALSE(extent_.is_hole);
-}
-
-TEST_F(DarwinDiskOperation, ASyncTakesTheDurabilityThatWasFoundWhenTheFileWasOpened) {
-    Operation operation;
-    operation.kind = OperationKind::sync;
-    operation.fd = file_.fd;
-    operation.durability = Durability::full;
-    EXPECT_EQ(perform_disk_operation(operation), 0);
-    operation.durability = Durability::weak;
-    EXPECT_EQ(perform_disk_operation(operation), 0);
-    EXPECT_THAT(darwin_.calls, ElementsAre("F_FULLFSYNC disk.img", "fsync disk.img"));
-}
-
-TEST_F(DarwinDiskOperation, FilesAreOpenedCloseOnExecAndClosedOnce) {
-    Operation operation;
-    operation.kind = OperationKind::open;
-    operation.path = "disk.img";
-    const int64_t fd = perform_disk_operation(operation);
-    ASSERT_GE(fd, 0);
-    operation.kind = OperationKind::close;
-    operation.fd = Fd{static_cast<int32_t>(fd)};
-    darwin_.fail("close", EINTR);
-    EXPECT_EQ(perform_disk_operation(operation), 0);
-    EXPECT_THAT(darwin_.calls, ElementsAre("open disk.img read", "close disk.img"));
 }
 
 }  // namespace

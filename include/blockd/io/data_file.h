@@ -56,6 +56,9 @@ struct DataFileFailure {
 // Opens or makes a data file. Blocks; for start-up, before a loop serves. On failure nothing is
 // left behind: a file that was being made is removed.
 //
+// `format` makes "disk.img" as ".disk.img.making" beside it. It gets its own name, which must be
+// free, when it is complete and durable. What a process that was killed left, the next one removes.
+//
 // Locks: a writer owns the file alone; read-only owners share it and keep a writer out. `inspect`
 // holds no lock and never keeps an owner out. A lock that is held is tried again for a tenth of a
 // second, in case its holder is about to leave.
@@ -64,9 +67,10 @@ struct DataFileFailure {
 // power cut could take back. Whether F_FULLFSYNC works is found out here, once. A file that is
 // only read needs no `allow_weak_sync`. `inspect` syncs nothing.
 //
-// Codes: exists, not_found, permission, busy (another process owns it), too_large (the file is
-// smaller than `size`), no_space, not_supported (no full sync and no `allow_weak_sync`; no
-// preallocation; no locks), invalid (not a regular file, or a size of 0), disk.
+// Codes: exists, not_found, permission, busy (another process owns it, or makes it just now),
+// too_large (the file is smaller than `size`), no_space, not_supported (no full sync and no
+// `allow_weak_sync`; no preallocation; no locks), invalid (not a regular file, or a size of 0),
+// disk.
 std::variant<DataFile, DataFileFailure> open_data_file(const DataFileOptions& options);
 
 // Makes the file's bytes and size durable: F_FULLFSYNC (macOS), fdatasync (Linux). Blocks.

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,10 +37,21 @@ const std::string& path_of(int fd) {
 // An open file may have been unlinked; then it is nobody's, but still there.
 File& file_of(int fd) { return current->files[path_of(fd)]; }
 
+// An open file is found by the newest of its names.
+void follow(const std::string& path, const std::string& new_path) {
+    for (auto& [fd, file] : current->open_files) {
+        if (file.path == path) {
+            file.path = new_path;
+        }
+    }
+}
+
 std::string words_of(int flags) {
     std::string words = (flags & O_RDWR) != 0 ? "read-write" : "read";
     words += (flags & O_CREAT) != 0 ? " create" : "";
     words += (flags & O_EXCL) != 0 ? " exclusive" : "";
+    words += (flags & O_NOFOLLOW) != 0 ? " no-link" : "";
+    words += (flags & O_NONBLOCK) != 0 ? " no-wait" : "";
     words += (flags & O_DIRECTORY) != 0 ? " directory" : "";
     return words + ((flags & O_CLOEXEC) != 0 ? "" : " inherited");
 }
@@ -71,6 +83,14 @@ int status_of(const File& file, uint64_t inode, struct stat* status) {
     status->st_dev = 1;
     status->st_ino = inode;
     return 0;
+}
+
+int status_of_path(const char* path, struct stat* status) {
+    const auto entry = current->files.find(path);
+    if (entry == current->files.end()) {
+        return fail_with(ENOENT);
+    }
+    return status_of(entry->second, current->inode_of(entry->second), status);
 }
 
 int preallocate(int fd, fstore_t* store) {
@@ -212,6 +232,32 @@ int unlink(const char* path) {
     return current->files.erase(path) == 1 ? 0 : fail_with(ENOENT);
 }
 
+int link(const char* path, const char* new_path) {
+    if (!current->record(std::string("link ") + path + " " + new_path)) {
+        return -1;
+    }
+    if (current->files.count(new_path) != 0) {
+        return fail_with(EEXIST);
+    }
+    current->files[new_path] = current->files[path];
+    follow(path, new_path);
+    return 0;
+}
+
+int renamex_np(const char* path, const char* new_path, unsigned int flags) {
+    const char* how = flags == RENAME_EXCL ? " exclusive" : "";
+    if (!current->record(std::string("rename ") + path + " " + new_path + how)) {
+        return -1;
+    }
+    if (current->files.count(new_path) != 0 && flags == RENAME_EXCL) {
+        return fail_with(EEXIST);
+    }
+    current->files[new_path] = current->files[path];
+    current->files.erase(path);
+    follow(path, new_path);
+    return 0;
+}
+
 int ftruncate(int fd, off_t size) {
     if (!current->record("ftruncate " + std::to_string(size))) {
         return -1;
@@ -249,11 +295,11 @@ int stat(const char* path, struct stat* status) {
     if (!current->record(std::string("stat ") + path)) {
         return -1;
     }
-    const auto entry = current->files.find(path);
-    if (entry == current->files.end()) {
-        return fail_with(ENOENT);
-    }
-    return status_of(entry->second, current->inode_of(entry->second), status);
+    return status_of_path(path, status);
+}
+
+int lstat(const char* path, struct stat* status) {
+    return current->record(std::string("lstat ") + path) ? status_of_path(path, status) : -1;
 }
 
 int fstat(int fd, struct stat* status) {

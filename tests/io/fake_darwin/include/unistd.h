@@ -8,6 +8,7 @@
 extern "C" long syscall(long number, ...) noexcept;
 
 int close(int fd) __asm__("fake_darwin_close");
+int link(const char* path, const char* new_path) __asm__("fake_darwin_link");
 int unlink(const char* path) __asm__("fake_darwin_unlink");
 int ftruncate(int fd, off_t size) __asm__("fake_darwin_ftruncate");
 int fsync(int fd) __asm__("fake_darwin_fsync");

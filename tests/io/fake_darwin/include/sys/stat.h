@@ -22,3 +22,4 @@ struct stat {
 
 int stat(const char* path, struct stat* status) __asm__("fake_darwin_stat");
 int fstat(int fd, struct stat* status) __asm__("fake_darwin_fstat");
+int lstat(const char* path, struct stat* status) __asm__("fake_darwin_lstat");
