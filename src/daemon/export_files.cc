@@ -37,6 +37,11 @@ void log_state(const ExportConfig& config, const io::DataFile& file, bool is_new
                {"sync", is_weak ? "weak" : "full"},
                {"alignment_bytes", uint64_t(file.alignment)},
                {"access", file.is_read_only ? "read-only" : "read-write"}});
+    if (!file.is_name_synced) {
+        log.write(server::LogLevel::warning,
+                  "the directory cannot be synced: a power cut may undo a rename of the file",
+                  {{"export", config.name}, {"file", config.file}});
+    }
 }
 
 }  // namespace

@@ -83,6 +83,16 @@ int64_t lock_patiently(Fd file, LockKind kind) {
     }
 }
 
+// Not a failure of the disk: we may not open the directory, or it knows no sync.
+bool is_sync_refused(int64_t result) {
+    switch (error_from_errno(static_cast<int32_t>(-result), "").code) {
+        case ErrorCode::permission:
+        case ErrorCode::not_supported:
+        case ErrorCode::invalid: return true;
+        default: return false;
+    }
+}
+
 }  // namespace
 
 DataFileOpening::DataFileOpening(const DataFileOptions& options)
@@ -388,16 +398,25 @@ bool DataFileOpening::give_name() {
                            "links");
 }
 
+// Of an existing file too: it may have been renamed to its name a moment ago.
 bool DataFileOpening::sync_directory() {
-    if (!is(DataFilePurpose::format)) {
+    if (file_.is_read_only) {
         return true;
     }
-    const int64_t result = sync_directory_of(options_.path, file_.durability);
-    if (result < 0) {
-        return fail_system(result, "sync directory",
-                           "the sync of its directory failed: " + system_says(result));
+    int64_t result = sync_directory_of(path_, file_.durability);
+    const std::string real_path = real_path_of(path_);
+    if (result >= 0 && real_path != path_) {
+        result = sync_directory_of(real_path, file_.durability);
     }
-    return true;
+    if (result >= 0) {
+        return true;
+    }
+    if (is(DataFilePurpose::open) && is_sync_refused(result)) {
+        file_.is_name_synced = false;
+        return true;
+    }
+    return fail_system(result, "sync directory",
+                       "the sync of its directory failed: " + system_says(result));
 }
 
 bool DataFileOpening::find_abilities() {

@@ -69,6 +69,9 @@ int64_t link_and_remove(const std::string& path, const std::string& new_path);
 // Syncs the directory that the path names its file in, so that the name survives a power cut.
 int64_t sync_directory_of(const std::string& path, Durability durability);
 
+// The file's own name, where `path` leads to it through symbolic links; else `path`.
+std::string real_path_of(const std::string& path);
+
 // file_linux.cc, file_darwin.cc
 
 // Gives a file another name in its directory, atomically where the file system can. Never replaces:

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 
 namespace blockd::io {
@@ -124,6 +125,13 @@ int64_t sync_directory_of(const std::string& path, Durability durability) {
     const int64_t result = sync_file(Fd{static_cast<int32_t>(fd)}, durability);
     (void)close_file(Fd{static_cast<int32_t>(fd)});
     return result;
+}
+
+std::string real_path_of(const std::string& path) {
+    char* const found = realpath(path.c_str(), nullptr);
+    const std::string real_path = found == nullptr ? path : found;
+    std::free(found);
+    return real_path;
 }
 
 }  // namespace blockd::io

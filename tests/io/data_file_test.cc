@@ -270,6 +270,16 @@ TEST_F(DataFileOpen, FollowsASymbolicLinkToARegularFileOnly) {
     EXPECT_EQ(failure_of(open_data_file(to_open())).error.code, ErrorCode::invalid);
 }
 
+TEST_F(DataFileOpen, GoesOnWhereItMayNotReadTheDirectory) {
+    make_sparse_file(path_, disk_size);
+    give_to_unprivileged(path_);
+    ASSERT_EQ(chmod(directory_.path().c_str(), 0711), 0);
+    EXPECT_TRUE(ScopedDataFile(to_open())->is_name_synced);
+    if (geteuid() == 0) {
+        EXPECT_FALSE(file_of(open_without_privileges(to_open())).is_name_synced);
+    }
+}
+
 TEST_F(DataFileOpen, NeedsTheRightToReadAndWrite) {
     make_sparse_file(path_, disk_size);
     give_to_unprivileged(path_);

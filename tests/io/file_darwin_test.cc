@@ -217,12 +217,49 @@ TEST(DarwinOpen, LocksBeforeItLooksAndSyncsBeforeItServes) {
     Darwin darwin;
     add_disk(darwin);
     const DataFile file = file_of(open_data_file(to_open()));
-    EXPECT_THAT(
-        darwin.calls,
-        ElementsAre("stat disk.img", "open disk.img read-write", "flock exclusive",
-                    "fstat disk.img", "stat disk.img", "fstat disk.img", "F_NOCACHE 1",
-                    "F_RDAHEAD 0", "F_FULLFSYNC disk.img", "fstatfs disk.img", "F_PUNCHHOLE 0 0"));
+    EXPECT_THAT(darwin.calls,
+                ElementsAre("stat disk.img", "open disk.img read-write", "flock exclusive",
+                            "fstat disk.img", "stat disk.img", "fstat disk.img", "F_NOCACHE 1",
+                            "F_RDAHEAD 0", "F_FULLFSYNC disk.img", "open . read directory",
+                            "F_FULLFSYNC .", "close .", "fstatfs disk.img", "F_PUNCHHOLE 0 0"));
     EXPECT_EQ(file.size, disk_size);
+    EXPECT_TRUE(file.is_name_synced);
+}
+
+TEST(DarwinOpen, ADirectoryThatMayNotOrCannotBeSyncedIsSaidSo) {
+    struct Refusal {
+        const char* call;
+        int error;
+    };
+    for (const Refusal& refusal :
+         {Refusal{"open . ", EACCES}, Refusal{"open . ", EPERM}, Refusal{"F_FULLFSYNC .", EINVAL},
+          Refusal{"F_FULLFSYNC .", ENOTSUP}}) {
+        Darwin darwin;
+        add_disk(darwin);
+        darwin.fail(refusal.call, refusal.error);
+        EXPECT_FALSE(file_of(open_data_file(to_open())).is_name_synced) << refusal.error;
+    }
+}
+
+TEST(DarwinOpen, AFailedSyncOfTheDirectoryFailsIt) {
+    for (const char* step : {"open . ", "F_FULLFSYNC ."}) {
+        Darwin darwin;
+        add_disk(darwin);
+        darwin.fail(step, EIO);
+        const DataFileFailure failure = failure_of(open_data_file(to_open()));
+        EXPECT_EQ(failure.error.code, ErrorCode::disk);
+        EXPECT_THAT(failure.message, HasSubstr("the sync of its directory failed"));
+        EXPECT_THAT(darwin.calls_named("unlink"), IsEmpty());
+    }
+}
+
+TEST(DarwinOpen, AReaderSyncsNoDirectory) {
+    Darwin darwin;
+    add_disk(darwin);
+    DataFileOptions options = to_open();
+    options.is_read_only = true;
+    EXPECT_TRUE(file_of(open_data_file(options)).is_name_synced);
+    EXPECT_THAT(darwin.calls_named("open . "), IsEmpty());
 }
 
 TEST(DarwinOpen, AFileSmallerThanConfiguredIsRefusedAndNeverResized) {

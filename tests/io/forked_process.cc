@@ -18,6 +18,7 @@ constexpr uid_t nobody = 65534;
 // What a child reports of its failure; it has no other memory in common with its parent.
 struct Report {
     bool is_open;
+    DataFile file;
     Error error;
     std::array<char, 1024> message;
 };
@@ -33,6 +34,7 @@ struct Report {
         std::strncpy(report.message.data(), failure->message.c_str(), report.message.size() - 1);
     } else {
         report.is_open = true;
+        report.file = std::get<DataFile>(opened);
     }
     _exit(write(report_fd, &report, sizeof(report)) == sizeof(report) ? 0 : 2);
 }
@@ -90,7 +92,8 @@ std::variant<DataFile, DataFileFailure> open_without_privileges(const DataFileOp
     close(report_pipe[0]);
     EXPECT_EQ(waitpid(process, nullptr, 0), process);
     if (report.is_open) {
-        return DataFile{};
+        report.file.fd = Fd::none;
+        return report.file;
     }
     return DataFileFailure{report.error, report.message.data()};
 }

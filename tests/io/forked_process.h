@@ -27,7 +27,7 @@ class ForeignOwner {
 };
 
 // Opens the data file as a user without rights: nobody, when the tests run as root, else the
-// user that runs them.
+// user that runs them. The DataFile has no fd: it is closed again.
 std::variant<DataFile, DataFileFailure> open_without_privileges(const DataFileOptions& options);
 
 // Gives the file to the user that open_without_privileges() opens it as.

@@ -43,6 +43,7 @@ struct DataFile {
     bool can_zero_range = false;
     bool can_report_extents = false;
     bool is_read_only = false;
+    bool is_name_synced = true;       // false: `open` may not, or cannot, sync the directory.
     bool is_owned_elsewhere = false;  // inspect: an owner may be writing to it.
 };
 
@@ -64,8 +65,8 @@ struct DataFileFailure {
 // second, in case its holder is about to leave.
 //
 // Syncs: everything in the file is durable when it is opened, so that nothing is served that a
-// power cut could take back. Whether F_FULLFSYNC works is found out here, once. A file that is
-// only read needs no `allow_weak_sync`. `inspect` syncs nothing.
+// power cut could take back; so is its name, for a writer. Whether F_FULLFSYNC works is found out
+// here, once. A file that is only read needs no `allow_weak_sync`. `inspect` syncs nothing.
 //
 // Codes: exists, not_found, permission, busy (another process owns it, or makes it just now),
 // too_large (the file is smaller than `size`), no_space, not_supported (no full sync and no
