@@ -4,12 +4,14 @@
 #include "io/socket.h"
 
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 namespace blockd::io {
@@ -44,14 +46,21 @@ bool is_stale(const Address& address) {
 
 // Of the folder that a unix path lies in, for as long as a listener is made there: of two servers
 // that start at once, the second finds the first one listening, not between bind and listen, where
-// it would take its path for a dead one's. A folder that cannot be opened is not locked.
+// it would take its path for a dead one's.
+//
+// Whoever may read the folder can hold its lock for ever. A server holds it for microseconds, so
+// who still holds it after a tenth of a second is making no listener: this one starts without it
+// rather than let a client keep it from starting. Nor is a folder locked that cannot be opened.
 class FolderLock {
   public:
     explicit FolderLock(const std::string& path) {
         const size_t slash = path.rfind('/');
         std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
         folder_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        while (folder_ >= 0 && ::flock(folder_, LOCK_EX) != 0 && errno == EINTR) {
+        for (int attempt = 1; folder_ >= 0 && attempt <= attempts_max; ++attempt) {
+            if (::flock(folder_, LOCK_EX | LOCK_NB) == 0) return;
+            if (errno != EWOULDBLOCK && errno != EINTR) return;
+            std::this_thread::sleep_for(retry_wait);
         }
     }
     FolderLock(const FolderLock&) = delete;
@@ -61,6 +70,9 @@ class FolderLock {
     }
 
   private:
+    static constexpr int attempts_max = 50;
+    static constexpr std::chrono::milliseconds retry_wait{2};
+
     int folder_;
 };
 

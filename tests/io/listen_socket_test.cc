@@ -7,11 +7,14 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,6 +107,19 @@ TEST_F(ListenSocket, ThePathHasTheModeThatWasAskedForWhateverTheUmask) {
 TEST_F(ListenSocket, AnAbsentFolderIsNotFound) {
     path_ = directory_.file("absent/socket");
     EXPECT_EQ(listen().error().code, ErrorCode::not_found);
+}
+
+// The lock that keeps servers apart which start at once is anybody's who may read the folder.
+TEST_F(ListenSocket, WhoeverHoldsTheFoldersLockKeepsNoServerFromStarting) {
+    const int folder = ::open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ASSERT_EQ(::flock(folder, LOCK_EX | LOCK_NB), 0);
+    const auto begin = std::chrono::steady_clock::now();
+    const Result<Fd> listener = listen();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+    ASSERT_TRUE(listener);
+    EXPECT_TRUE(accepts());
+    ::close(static_cast<int>(*listener));
+    ::close(folder);
 }
 
 TEST(ListenSocketTcp, ATakenPortIsInUse) {
