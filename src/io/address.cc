@@ -118,7 +118,9 @@ std::string Address::path() const {
     constexpr size_t path_offset = offsetof(sockaddr_un, sun_path);
     if (family_ != AddressFamily::unix_path || size_ <= path_offset) return "";
     const sockaddr_un address = read_sockaddr<sockaddr_un>(*this);
-    return {address.sun_path, ::strnlen(address.sun_path, size_ - path_offset)};
+    // A peer's path may fill sun_path without a NUL, and its size may count more than that.
+    const size_t size_max = std::min<size_t>(size_, sizeof(address)) - path_offset;
+    return {address.sun_path, ::strnlen(address.sun_path, size_max)};
 }
 
 std::string Address::text() const {

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 namespace blockd::io {
@@ -53,6 +56,21 @@ TEST(Address, OfAnUnnamedUnixPeerHasNoPath) {
         const Address address = Address::from_sockaddr(&unnamed, size);
         EXPECT_EQ(address.text(), "unix:");
         EXPECT_EQ(address.family(), AddressFamily::unix_path);
+    }
+}
+
+// unix(7): a peer may be bound to a path that fills sun_path, with no NUL behind it. getsockname
+// counts one all the same (111 on Linux), and macOS tells the size that would have been needed.
+TEST(Address, OfAPeerWhosePathFillsItsStructEndsWithIt) {
+    sockaddr_storage storage{};
+    std::memset(&storage, 'x', sizeof(storage));
+    storage.ss_family = AF_UNIX;
+    constexpr size_t path_offset = offsetof(sockaddr_un, sun_path);
+    constexpr size_t path_size_max = sizeof(sockaddr_un{}.sun_path);
+    for (const size_t size :
+         {path_offset + path_size_max, path_offset + path_size_max + 1, sizeof(storage)}) {
+        const Address address = Address::from_sockaddr(&storage, size);
+        EXPECT_EQ(address.path(), std::string(path_size_max, 'x')) << size;
     }
 }
 
