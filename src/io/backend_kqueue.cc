@@ -230,8 +230,21 @@ void KqueueBackend::take_event(const struct kevent& event, CompletionList& compl
     Completion& completion = *std::exchange(waiting, nullptr);
     // A bit among others: macOS adds it to the change's own flags. EV_EOF is no error: data may
     // still be there, and the system call tells what is.
-    if ((event.flags & EV_ERROR) == 0) return attempt(completion, completed);
-    completion.result = -static_cast<int64_t>(event.data);
+    if ((event.flags & EV_ERROR) != 0) {
+        completion.result = -static_cast<int64_t>(event.data);
+        return completed.push_back(completion);
+    }
+    if (completion.operation.kind == OperationKind::connect && (event.flags & EV_EOF) != 0) {
+        return end_connect(completion, completed);
+    }
+    attempt(completion, completed);
+}
+
+// The socket has hung up. A receive beside the connect may have taken the reason: then the socket
+// says that it is still connecting, and would be found to have hung up again and again.
+void KqueueBackend::end_connect(Completion& completion, CompletionList& completed) {
+    completion.result = connect_result(completion.operation.fd);
+    if (would_block(completion.result)) completion.result = -ECONNREFUSED;
     completed.push_back(completion);
 }
 

@@ -61,6 +61,7 @@ class KqueueBackend final : public Backend {
     void push_change(const Operation& operation, CompletionList& completed);
     void exchange(CompletionList& completed, uint64_t wait_ns);
     void take_event(const struct kevent& event, CompletionList& completed);
+    void end_connect(Completion& completion, CompletionList& completed);
     bool prepare_sleep();
 
     std::unique_ptr<KernelQueue> queue_;

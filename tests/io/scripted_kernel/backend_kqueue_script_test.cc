@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <deque>
 #include <fcntl.h>
+#include <memory>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -25,14 +26,32 @@ struct Script {
     std::deque<std::vector<struct kevent>> answers;  // One a call; none: no events.
     std::vector<uint64_t> waits_ns;                  // One a call that takes events.
     std::vector<int32_t> forgotten;
+    bool was_open_when_forgotten = false;  // The last one.
 };
 Script script;
+
+struct ChangeOf {
+    Fd fd;
+    int16_t filter;
+};
+
+const struct kevent* last_change(const ChangeOf& wanted) {
+    for (auto change = script.changes.rbegin(); change != script.changes.rend(); ++change) {
+        if (change->ident == static_cast<uintptr_t>(wanted.fd) && change->filter == wanted.filter) {
+            return &*change;
+        }
+    }
+    return nullptr;
+}
 
 }  // namespace
 
 int32_t open_kernel_queue() { return 1'000'000; }
 void close_kernel_queue(int32_t) {}
-void forget_in_kernel_queues(int32_t fd) { script.forgotten.push_back(fd); }
+void forget_in_kernel_queues(int32_t fd) {
+    script.forgotten.push_back(fd);
+    script.was_open_when_forgotten = ::fcntl(fd, F_GETFD) >= 0;
+}
 
 int32_t wait_in_kernel_queue(int32_t, const KernelQueueWait& wait) {
     script.changes.insert(script.changes.end(), wait.changes, wait.changes + wait.change_count);
@@ -157,6 +176,79 @@ TEST_F(KqueueScript, ALoopThatWasWokenDoesNotSleep) {
     loop.flush(second_ns);
     EXPECT_EQ(script.waits_ns.back(), second_ns) << "once";
     loop.close_event(event);
+}
+
+// A queue on epoll could not find the events any more once the fd is closed.
+TEST_F(KqueueScript, AnFdIsForgottenBeforeItIsClosed) {
+    for (const Fd fd : make_pair()) {
+        close(fd);
+        EXPECT_EQ(script.forgotten.back(), static_cast<int32_t>(fd));
+        EXPECT_TRUE(script.was_open_when_forgotten);
+        EXPECT_LT(::fcntl(static_cast<int>(fd), F_GETFD), 0) << "closed";
+    }
+    EXPECT_EQ(script.forgotten.size(), 2u);
+}
+
+// An address of the loopback that refuses, because nobody listens there any more.
+Address refusing_address(Loop& loop) {
+    const Fd listener = *loop.listen({.address = *Address::ip("127.0.0.1", 0), .backlog = 1});
+    const Address address = *loop.local_address(listener);
+    ::close(static_cast<int>(listener));
+    return address;
+}
+
+// The receive has taken the socket's error. Asked again, the socket would say for ever that it is
+// still connecting, and that it has hung up.
+TEST_F(KqueueScript, AConnectWhoseErrorWasTakenEndsWithItsHangUp) {
+    const Address address = refusing_address(loop);
+    const Fd client = *loop.open_socket(AddressFamily::ipv4);
+    Outcome<Ok> connecting;
+    Outcome<uint32_t> receiving;
+    loop.connect(connecting.completion, {.socket = client, .address = &address},
+                 connecting.callback());
+    recv(receiving, client);
+    loop.tick();
+    ASSERT_FALSE(connecting.is_done());
+    struct kevent readable = *last_change({.fd = client, .filter = EVFILT_READ});
+    struct kevent writable = *last_change({.fd = client, .filter = EVFILT_WRITE});
+    writable.flags |= EV_EOF;
+    script.answers.push_back({readable, writable});
+    loop.tick();
+    ASSERT_TRUE(receiving.is_done());
+    EXPECT_TRUE(receiving.is_error(ErrorCode::connection_refused));
+    ASSERT_TRUE(connecting.is_done());
+    EXPECT_TRUE(connecting.is_error(ErrorCode::connection_refused));
+    close(client);
+}
+
+// A backlog that is full lets further connects wait. A hint without a hang-up ends none of them.
+TEST_F(KqueueScript, AFalseHintEndsNoConnectThatHangs) {
+    const Fd listener = *loop.listen({.address = *Address::ip("127.0.0.1", 0), .backlog = 0});
+    const Address address = *loop.local_address(listener);
+    std::deque<Fd> clients;
+    std::deque<Outcome<Ok>> connects;
+    for (int index = 0; index < 8; ++index) {
+        clients.push_back(*loop.open_socket(AddressFamily::ipv4));
+        Outcome<Ok>& connecting = connects.emplace_back();
+        loop.connect(connecting.completion, {.socket = clients.back(), .address = &address},
+                     connecting.callback());
+    }
+    loop.tick();
+    ASSERT_FALSE(connects.back().is_done());
+    for (int repetition = 0; repetition < 3; ++repetition) {
+        const struct kevent hint = *last_change({.fd = clients.back(), .filter = EVFILT_WRITE});
+        script.changes.clear();
+        script.answers.push_back({hint});
+        loop.tick();
+        loop.tick();
+        EXPECT_FALSE(connects.back().is_done());
+        EXPECT_NE(last_change({.fd = clients.back(), .filter = EVFILT_WRITE}), nullptr)
+            << "it waits again";
+    }
+    for (const Fd client : clients) loop.cancel_fd(client);
+    while (loop.in_flight_count() > 0) loop.tick();
+    for (const Fd client : clients) ::close(static_cast<int>(client));
+    ::close(static_cast<int>(listener));
 }
 
 // Readiness is a hint. A full list of hints that were wrong fills the change list again, while one
