@@ -10,6 +10,7 @@
 #include <blockd/io/completion.h>
 #include <blockd/io/data_file.h>
 
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -38,6 +39,15 @@ struct DirectIo {
     Caching caching = Caching::cached;
     uint32_t alignment = 1;
 };
+
+// What a file system says of itself may be more than storage can work with.
+constexpr bool is_direct_alignment(uint64_t alignment, uint64_t size) {
+    return std::has_single_bit(alignment) && alignment <= data_file_alignment_max &&
+           size % alignment == 0;
+}
+constexpr bool is_hole_alignment(uint64_t alignment) {
+    return std::has_single_bit(alignment) && alignment <= data_file_hole_alignment_max;
+}
 
 struct HoleAbilities {
     bool can_punch_hole = false;

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <string>
 
 namespace blockd::io {
@@ -85,7 +84,7 @@ HoleAbilities find_hole_abilities(Fd file, uint64_t, FileAccess access) {
     struct statfs status = {};
     if (access == FileAccess::read ||
         system_call([&] { return fstatfs(number(file), &status); }) < 0 ||
-        !std::has_single_bit(status.f_bsize)) {
+        !is_hole_alignment(status.f_bsize)) {
         return abilities;
     }
     // fcntl(2): F_PUNCHHOLE wants offset and length in multiples of the file system's block. An

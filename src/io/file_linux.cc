@@ -19,6 +19,8 @@ namespace {
 // Where the kernel does not tell: no disk sector and no page of x86-64 is larger.
 constexpr uint32_t alignment_default = 4096;
 constexpr uint64_t hole_alignment_max = 65536;
+static_assert(is_direct_alignment(alignment_default, 0));
+static_assert(is_hole_alignment(hole_alignment_max));
 
 int number(Fd file) { return static_cast<int>(file); }
 
@@ -118,8 +120,7 @@ int64_t free_space(Fd file) {
 
 DirectIo start_direct_io(Fd file, uint64_t size) {
     const uint32_t alignment = direct_io_alignment(file);
-    if (alignment == 0 || !std::has_single_bit(alignment) || size % alignment != 0 ||
-        !set_direct(file)) {
+    if (!is_direct_alignment(alignment, size) || !set_direct(file)) {
         return {.caching = Caching::cached, .alignment = 1};
     }
     return {.caching = Caching::direct, .alignment = alignment};

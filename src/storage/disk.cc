@@ -6,6 +6,10 @@
 
 namespace blockd::storage {
 
+static_assert(io::data_file_alignment_max <= buffer_size_min);
+static_assert(io::data_file_hole_alignment_max <= buffer_size_max);
+static_assert(io::data_file_alignment_max <= io::data_file_hole_alignment_max);
+
 Disk::Disk(io::Loop& loop, DiskScheduler& scheduler, BufferPool& pool, const Options& options)
     : loop_(loop),
       scheduler_(scheduler),

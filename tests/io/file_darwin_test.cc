@@ -316,6 +316,23 @@ TEST(DarwinOpen, PunchingIsOffWhereTheFileSystemDoesNotKnowIt) {
     EXPECT_FALSE(file_of(open_data_file(to_open())).can_punch_hole);
 }
 
+TEST(DarwinOpen, ABlockThatStorageCannotWorkWithTurnsPunchingOff) {
+    for (const uint32_t block_size : {0u, 3u << 12, data_file_hole_alignment_max * 4}) {
+        Darwin darwin;
+        add_disk(darwin);
+        darwin.block_size = block_size;
+        const DataFile file = file_of(open_data_file(to_open()));
+        EXPECT_FALSE(file.can_punch_hole) << block_size;
+        EXPECT_EQ(file.hole_alignment, 1u) << block_size;
+    }
+    Darwin darwin;
+    add_disk(darwin);
+    darwin.block_size = data_file_hole_alignment_max;
+    const DataFile file = file_of(open_data_file(to_open()));
+    EXPECT_TRUE(file.can_punch_hole);
+    EXPECT_EQ(file.hole_alignment, data_file_hole_alignment_max);
+}
+
 TEST(DarwinOpen, AFileThatCannotAvoidTheCacheSaysSo) {
     Darwin darwin;
     add_disk(darwin);

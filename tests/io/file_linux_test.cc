@@ -214,6 +214,20 @@ TEST_F(LinuxDataFile, IsCachedWhenItsSizeIsNoMultipleOfTheAlignment) {
     EXPECT_FALSE(is_direct(*file));
 }
 
+// No file system here asks for as much. Pages of 64 KiB and large blocks do.
+TEST(LinuxAlignment, WhatStorageCannotWorkWithIsNotUsed) {
+    EXPECT_TRUE(is_direct_alignment(512, disk_size));
+    EXPECT_TRUE(is_direct_alignment(data_file_alignment_max, disk_size));
+    EXPECT_FALSE(is_direct_alignment(data_file_alignment_max * 2, disk_size));
+    EXPECT_FALSE(is_direct_alignment(data_file_alignment_max, disk_size + 512));
+    EXPECT_FALSE(is_direct_alignment(0, disk_size));
+    EXPECT_FALSE(is_direct_alignment(1536, 1536));
+    EXPECT_TRUE(is_hole_alignment(data_file_hole_alignment_max));
+    EXPECT_FALSE(is_hole_alignment(data_file_hole_alignment_max * 2));
+    EXPECT_FALSE(is_hole_alignment(0));
+    EXPECT_FALSE(is_hole_alignment(12288));
+}
+
 TEST_F(LinuxDataFile, IsNotInheritedByChildren) {
     const ScopedDataFile file(to_format(path_));
     EXPECT_EQ(fcntl(static_cast<int>(file->fd), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);

@@ -22,6 +22,11 @@ enum class Caching : uint8_t {
     cached,    // The file system or the file's size allows neither.
 };
 
+// What storage can work with. A file system that wants more is used through its cache, and without
+// punching or zeroing.
+inline constexpr uint32_t data_file_alignment_max = 4096;
+inline constexpr uint32_t data_file_hole_alignment_max = 1 << 20;
+
 struct DataFileOptions {
     std::string path;  // Of a regular file, or a symbolic link to one (`format`: not a link).
     DataFilePurpose purpose = DataFilePurpose::open;
@@ -36,7 +41,7 @@ struct DataFile {
     Fd fd = Fd::none;
     uint64_t size = 0;            // Bytes to serve: those asked for, or all that the file holds.
     uint32_t alignment = 1;       // Offsets, sizes and buffers of reads and writes; a power of two.
-    uint32_t hole_alignment = 1;  // Offsets and sizes of punch_hole and zero_range.
+    uint32_t hole_alignment = 1;  // Offsets and sizes of punch_hole and zero_range; likewise.
     Caching caching = Caching::cached;
     Durability durability = Durability::full;
     bool can_punch_hole = false;

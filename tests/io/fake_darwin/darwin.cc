@@ -313,10 +313,11 @@ int fstatfs(int fd, struct statfs* status) {
     if (!current->record("fstatfs " + path_of(fd))) {
         return -1;
     }
+    const uint64_t free_count = current->free_size / std::max(current->block_size, 1u);
     *status = {.f_bsize = current->block_size,
                .f_iosize = 1 << 20,
                .f_blocks = uint64_t{1} << 30,
-               .f_bfree = current->free_size / current->block_size,
-               .f_bavail = current->free_size / current->block_size};
+               .f_bfree = free_count,
+               .f_bavail = free_count};
     return 0;
 }
