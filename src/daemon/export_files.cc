@@ -24,6 +24,16 @@ std::string_view caching_text(io::Caching caching) {
     return "";
 }
 
+std::string_view sync_text(io::Durability durability) {
+    switch (durability) {
+        case io::Durability::full: return "full";
+        case io::Durability::weak: return "weak";
+        case io::Durability::none: return "none";
+    }
+    ASSERT(false);
+    return "";
+}
+
 void log_state(const ExportConfig& config, const io::DataFile& file, bool is_new,
                server::Log& log) {
     const bool is_weak = file.durability == io::Durability::weak;
@@ -34,7 +44,7 @@ void log_state(const ExportConfig& config, const io::DataFile& file, bool is_new
                {"file", config.file},
                {"size_bytes", config.size == 0 ? file.size : config.size},
                {"caching", caching_text(file.caching)},
-               {"sync", is_weak ? "weak" : "full"},
+               {"sync", sync_text(file.durability)},
                {"alignment_bytes", uint64_t(file.alignment)},
                {"access", file.is_read_only ? "read-only" : "read-write"}});
     if (!file.is_name_synced) {

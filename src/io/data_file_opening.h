@@ -39,6 +39,7 @@ class DataFileOpening {
 
     bool reserve_blocks();
     bool accept_weak_sync(int64_t full_sync_result);
+    bool accept_no_sync(int64_t sync_result);
     bool fail(ErrorCode code, const std::string& reason);
     bool fail_busy(const std::string& reason);
     bool fail_existing();

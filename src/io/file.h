@@ -105,6 +105,7 @@ HoleAbilities find_hole_abilities(Fd file, uint64_t size, FileAccess access);
 // follows for which is_full_sync_unknown() holds.
 int64_t sync_file(Fd file, Durability durability);
 bool is_full_sync_unknown(int64_t result);
+bool is_sync_unknown(int64_t result);  // file_posix.cc: of any kind of sync.
 
 // Both make the range read as zeros: punch_hole gives its blocks back, zero_range keeps them.
 int64_t punch_hole(Fd file, uint64_t offset, uint64_t size);

@@ -98,10 +98,12 @@ HoleAbilities find_hole_abilities(Fd file, uint64_t, FileAccess access) {
 // F_FULLFSYNC also empties that cache. What F_FULLFSYNC answers is final here: whether fsync may
 // stand in is decided once, when the file is opened.
 int64_t sync_file(Fd file, Durability durability) {
-    if (durability == Durability::weak) {
-        return system_call([&] { return fsync(number(file)); });
+    switch (durability) {
+        case Durability::full: return system_call([&] { return fcntl(number(file), F_FULLFSYNC); });
+        case Durability::weak: return system_call([&] { return fsync(number(file)); });
+        case Durability::none: return 0;
     }
-    return system_call([&] { return fcntl(number(file), F_FULLFSYNC); });
+    ASSERT(false);
 }
 
 // SMB and NTFS answer ENOTSUP, ZFS ENOTTY, WebDAV EINVAL. EIO and all others are failures of a

@@ -115,6 +115,12 @@ int64_t resize_file(Fd file, uint64_t size) {
     return system_call([&] { return ftruncate(number(file), static_cast<off_t>(size)); });
 }
 
+// fsync(2): "EROFS, EINVAL: fd is bound to a special file which does not support synchronization"
+// (Linux: squashfs, /proc), EINVAL or ENOTSUP (macOS).
+bool is_sync_unknown(int64_t result) {
+    return result == -EINVAL || result == -EROFS || result == -ENOTSUP;
+}
+
 int64_t sync_directory_of(const std::string& path, Durability durability) {
     const std::string directory = directory_of(path);
     const int64_t fd =

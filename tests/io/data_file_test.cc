@@ -388,7 +388,7 @@ TEST_F(DataFileLock, NoFileThatItsFormerOwnerReplacedIsServed) {
     });
     DataFileOptions options = to_open();
     options.is_read_only = true;  // Quick: nothing is probed.
-    for (uint32_t opened_count = 0; opened_count < 1'000 || replaced_count < 1'000;) {
+    for (uint32_t opened_count = 0; opened_count < 500 || replaced_count < 500;) {
         OpenedDataFile opened = open_data_file(options);
         if (const auto* const failure = std::get_if<DataFileFailure>(&opened)) {
             EXPECT_EQ(failure->error.code, ErrorCode::busy) << failure->message;

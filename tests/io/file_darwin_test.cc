@@ -418,6 +418,20 @@ TEST_P(DarwinFullSyncUnknown, IsNoHarmToAFileThatIsOnlyRead) {
     EXPECT_EQ(file_of(open_data_file(options)).durability, Durability::weak);
 }
 
+TEST_P(DarwinFullSyncUnknown, NorIsItAnyHarmThatAFileThatIsOnlyReadKnowsNoSyncAtAll) {
+    Darwin darwin;
+    add_disk(darwin);
+    darwin.fail("F_FULLFSYNC", GetParam());
+    darwin.fail("fsync", EINVAL);
+    DataFileOptions options = to_open();
+    options.is_read_only = true;
+    const DataFile file = file_of(open_data_file(options));
+    EXPECT_EQ(file.durability, Durability::none);
+    darwin.calls.clear();
+    EXPECT_TRUE(fs_sync(file));
+    EXPECT_THAT(darwin.calls, IsEmpty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Errnos, DarwinFullSyncUnknown, ::testing::Values(ENOTSUP, ENOTTY, EINVAL));
 
 TEST(DarwinSync, AFailureOfAFullSyncThatIsKnownIsNeverWeakened) {

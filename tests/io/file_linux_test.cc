@@ -228,6 +228,31 @@ TEST(LinuxAlignment, WhatStorageCannotWorkWithIsNotUsed) {
     EXPECT_FALSE(is_hole_alignment(12288));
 }
 
+// /proc has no syncs, like squashfs; each of these files has a size on some kernels only.
+TEST(LinuxReadOnly, AFileSystemWithoutSyncsHasNothingToSync) {
+    bool is_tried = false;
+    for (const char* path : {"/proc/cmdline", "/proc/config.gz"}) {
+        if (access(path, R_OK) != 0) {
+            continue;
+        }
+        const int fd = open(path, O_RDONLY | O_CLOEXEC);
+        EXPECT_TRUE(is_sync_unknown(sync_file(Fd{fd}, Durability::full))) << path;
+        struct stat status = {};
+        EXPECT_EQ(fstat(fd, &status), 0);
+        close(fd);
+        if (status.st_size == 0) {
+            continue;
+        }
+        is_tried = true;
+        const ScopedDataFile file({.path = path, .is_read_only = true});
+        EXPECT_EQ(file->durability, Durability::none) << path;
+        EXPECT_TRUE(fs_sync(*file)) << path;
+    }
+    if (!is_tried) {
+        GTEST_SKIP() << "no file of /proc has a size here";
+    }
+}
+
 TEST_F(LinuxDataFile, IsNotInheritedByChildren) {
     const ScopedDataFile file(to_format(path_));
     EXPECT_EQ(fcntl(static_cast<int>(file->fd), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);

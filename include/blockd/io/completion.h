@@ -38,6 +38,7 @@ class Event;
 enum class Durability : uint8_t {
     full,  // A sync reaches the medium: fdatasync (Linux), F_FULLFSYNC (macOS).
     weak,  // A sync reaches the drive, which may keep it in its cache.
+    none,  // A sync does nothing: of a file that is only read, on a file system without syncs.
 };
 
 enum class OperationKind : uint8_t {
