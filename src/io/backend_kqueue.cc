@@ -8,6 +8,7 @@
 
 #include <blockd/assert.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <unistd.h>
 #include <utility>
@@ -129,12 +130,22 @@ void KqueueBackend::begin_close(Completion& completion, CompletionList& complete
     ASSERT(slot.reader == nullptr && slot.writer == nullptr);
     const bool is_file = slot.is_file;
     slot = {.generation = slot.generation + 1};
+    forget_changes(fd);
     // Also of a file: the number may have been a file's before, closed without this backend.
     forget_in_kernel_queues(static_cast<int32_t>(fd));
     if (is_file) return disk_operations_.push_back(completion);
     // close(2): the fd is gone even after EINTR; a second try might close somebody else's.
     completion.result = ::close(static_cast<int>(fd)) == 0 || errno == EINTR ? 0 : -errno;
     completed.push_back(completion);
+}
+
+// What was cancelled in this turn: handed over, it would be made for the number's next owner.
+void KqueueBackend::forget_changes(Fd fd) {
+    struct kevent* const begin = changes_.data();
+    struct kevent* const end = std::remove_if(
+        begin, begin + change_count_,
+        [fd](const struct kevent& change) { return change.ident == static_cast<uintptr_t>(fd); });
+    change_count_ = static_cast<size_t>(end - begin);
 }
 
 // Performs a socket operation, or lets it wait for readiness when it would block.

@@ -56,6 +56,7 @@ class KqueueBackend final : public Backend {
     void begin(Completion& completion, CompletionList& completed);
     void begin_disk_operation(Completion& completion);
     void begin_close(Completion& completion, CompletionList& completed);
+    void forget_changes(Fd fd);
     void attempt(Completion& completion, CompletionList& completed);
     void wait_for_readiness(Completion& completion, CompletionList& completed);
     void push_change(const Operation& operation, CompletionList& completed);

@@ -189,6 +189,33 @@ TEST_F(KqueueScript, AnFdIsForgottenBeforeItIsClosed) {
     EXPECT_EQ(script.forgotten.size(), 2u);
 }
 
+// Otherwise it would be made for whoever has the number next.
+TEST_F(KqueueScript, ARegistrationThatWaitsToBeHandedOverEndsWithItsFd) {
+    const auto [near, far] = make_pair();
+    const auto [other_near, other_far] = make_pair();
+    const std::unique_ptr<Backend> backend = std::move(*make_kqueue_backend({.disk_workers = 1}));
+    Completion receiving, other_receiving, closing;
+    receiving.operation = {.kind = OperationKind::recv, .fd = near, .vectors = buffer.vectors()};
+    other_receiving.operation = {
+        .kind = OperationKind::recv, .fd = other_near, .vectors = buffer.vectors()};
+    closing.operation = {.kind = OperationKind::close, .fd = near};
+    CompletionList submitted, completed;
+    submitted.push_back(receiving);
+    submitted.push_back(other_receiving);
+    backend->submit(submitted, completed);
+    backend->cancel(receiving, completed);
+    submitted.push_back(closing);
+    backend->submit(submitted, completed);
+    script.changes.clear();
+    backend->poll(completed, 0);
+    ASSERT_EQ(script.changes.size(), 1u);
+    EXPECT_EQ(script.changes[0].ident, static_cast<uintptr_t>(other_near));
+    backend->cancel(other_receiving, completed);
+    while (completed.pop_front() != nullptr) {
+    }
+    for (const Fd fd : {far, other_near, other_far}) ::close(static_cast<int>(fd));
+}
+
 // An address of the loopback that refuses, because nobody listens there any more.
 Address refusing_address(Loop& loop) {
     const Fd listener = *loop.listen({.address = *Address::ip("127.0.0.1", 0), .backlog = 1});
