@@ -61,37 +61,47 @@ struct Side {
     Listener listener;
 };
 
-// Two loops in two threads that wake each other from sleeps of 10 ms. A lost wake-up costs the rest
-// of its sleep: were all of them lost, the rounds would take twenty seconds.
+// Goal: no wake-up of a loop by another thread is lost.
+// Method: two loops in two threads wake each other, and sleep for as long as nobody does; one
+// wake-up that is lost lasts a whole sleep.
 TEST_P(LoopEvents, TwoLoopsInTwoThreadsWakeEachOther) {
     constexpr uint32_t rounds = 1'000;
-    constexpr uint64_t sleep_ns = 10 * millisecond_ns;
+    constexpr uint64_t sleep_ns = 20 * second_ns;
     Listener here(loop);
+    std::atomic<uint32_t> lost_count = 0;
+    const auto turn = [&](Loop& turned) {
+        const auto begin = std::chrono::steady_clock::now();
+        turned.flush(sleep_ns);
+        const std::chrono::nanoseconds turn_ns = std::chrono::steady_clock::now() - begin;
+        if (turn_ns >= std::chrono::nanoseconds(sleep_ns)) ++lost_count;
+    };
     std::unique_ptr<Backend> backend = make_backend();
     std::atomic<Side*> there = nullptr;
     std::atomic<bool> is_over = false;
+    std::atomic<bool> may_end = false;
     std::thread::id heard_in;
     std::thread other([&] {
         Side side(std::move(backend));
         side.listener.answer_to(loop, here.event());
         side.listener.listen();
         there = &side;
-        while (!is_over) side.loop.run_for_ns(sleep_ns);
+        while (!is_over) turn(side.loop);
         heard_in = side.listener.thread();
         side.listener.stop();
+        while (!may_end) std::this_thread::yield();
     });
     const std::thread::id other_id = other.get_id();
     while (there == nullptr) std::this_thread::yield();
     here.answer_to(there.load()->loop, there.load()->listener.event());
     here.listen();
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(8);
     there.load()->loop.event_trigger(there.load()->listener.event());
-    while (here.heard_count() < rounds && std::chrono::steady_clock::now() < deadline) {
-        loop.run_for_ns(sleep_ns);
-    }
+    while (here.heard_count() < rounds && lost_count == 0) turn(loop);
     here.stop();
     is_over = true;
+    there.load()->loop.event_trigger(there.load()->listener.event());
+    may_end = true;
     other.join();
+    EXPECT_EQ(lost_count, 0u);
     EXPECT_GE(here.heard_count(), rounds);
     EXPECT_EQ(here.thread(), std::this_thread::get_id());
     EXPECT_EQ(heard_in, other_id);
