@@ -7,13 +7,6 @@
 
 namespace blockd::io {
 
-std::span<const BackendChoice> backend_choices() {
-    static constexpr std::array<BackendChoice, 1> choices = {
-        BackendChoice{.name = "kqueue", .make = make_kqueue_backend},
-    };
-    return choices;
-}
-
 std::string backend_choice_name(const testing::TestParamInfo<BackendChoice>& info) {
     return info.param.name;
 }
