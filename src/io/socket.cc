@@ -5,7 +5,6 @@
 
 #include <blockd/assert.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <netinet/in.h>
@@ -75,8 +74,7 @@ Result<Address> name_of(Fd socket, NameFunction function, const char* during) {
     if (function(number(socket), reinterpret_cast<struct sockaddr*>(&storage), &size) != 0) {
         return error_from_errno(errno, during);
     }
-    // macOS tells the untruncated length, and a unix peer may be bound to a path of 253 bytes.
-    return Address::from_sockaddr(&storage, std::min<size_t>(size, sizeof(storage)));
+    return Address::from_sockaddr(&storage, size);
 }
 
 }  // namespace

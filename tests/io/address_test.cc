@@ -67,8 +67,8 @@ TEST(Address, OfAPeerWhosePathFillsItsStructEndsWithIt) {
     storage.ss_family = AF_UNIX;
     constexpr size_t path_offset = offsetof(sockaddr_un, sun_path);
     constexpr size_t path_size_max = sizeof(sockaddr_un{}.sun_path);
-    for (const size_t size :
-         {path_offset + path_size_max, path_offset + path_size_max + 1, sizeof(storage)}) {
+    for (const size_t size : {path_offset + path_size_max, path_offset + path_size_max + 1,
+                              sizeof(storage), path_offset + 254}) {
         const Address address = Address::from_sockaddr(&storage, size);
         EXPECT_EQ(address.path(), std::string(path_size_max, 'x')) << size;
     }

@@ -27,7 +27,7 @@ class Address {
     // while it serves. Error{unreachable} when the name is unknown.
     static Result<std::vector<Address>> resolve(const std::string& host, uint16_t port);
 
-    // From the system's own struct, as accept, getsockname and getpeername give it.
+    // From a sockaddr_storage, with the size that getsockname or getpeername says it would need.
     static Address from_sockaddr(const void* address, size_t size);
 
     AddressFamily family() const { return family_; }
