@@ -142,7 +142,15 @@ int64_t transmit(Fd socket, std::span<const IoVector> vectors) {
     do {
         count = ::sendmsg(number(socket), &message, transmit_flags());
     } while (count < 0 && errno == EINTR);
-    return count < 0 ? -errno : count;
+    return count < 0 ? transmit_failure(errno) : count;
+}
+
+int64_t transmit_failure(int32_t os_errno) {
+    switch (os_errno) {
+        case ENOBUFS: return -EAGAIN;
+        case EPROTOTYPE: return -ECONNRESET;
+        default: return -os_errno;
+    }
 }
 
 // shutdown(2): ENOTCONN when the peer is gone (macOS), which is what was wanted.

@@ -27,6 +27,10 @@ int64_t connect_result(Fd socket);
 int64_t receive(Fd socket, std::span<const IoVector> vectors);
 int64_t transmit(Fd socket, std::span<const IoVector> vectors);
 
+// What a transmit returns for the errno of its send. ENOBUFS: no memory for it at the moment, which
+// passes. EPROTOTYPE: macOS, when the peer is closing the connection just then.
+int64_t transmit_failure(int32_t os_errno);
+
 void shut_down(Fd socket, ShutdownKind kind);
 
 Result<Address> local_address_of(Fd socket);

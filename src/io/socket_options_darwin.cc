@@ -38,7 +38,9 @@ int32_t accept_raw_socket(int32_t listener) {
     return socket < 0 ? -errno : make_non_blocking(socket);
 }
 
-int32_t transmit_flags() { return 0; }
+// <sys/socket.h> has it since macOS 11. SO_NOSIGPIPE alone would miss a socket whose peer had gone
+// before its options were set.
+int32_t transmit_flags() { return MSG_NOSIGNAL; }
 
 // setsockopt(2) gives EINVAL when the peer has gone already; the receive that follows tells the
 // rest. A unix socket's buffers are 8 KiB by default (PIPSIZ), which makes large transfers crawl;

@@ -16,7 +16,7 @@ int32_t accept_raw_socket(int32_t listener) {
     return socket < 0 ? -errno : socket;
 }
 
-// send(2): MSG_NOSIGNAL does here what SO_NOSIGPIPE does on macOS.
+// send(2): MSG_NOSIGNAL keeps a send from raising SIGPIPE.
 int32_t transmit_flags() { return MSG_NOSIGNAL; }
 
 // The default of 208 KiB counts the kernel's overhead too and holds some 25 replies of 4 KiB. The
