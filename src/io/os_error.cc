@@ -49,6 +49,7 @@ ErrorCode code_of_any_errno(int32_t os_errno) {
     switch (os_errno) {
         case ECANCELED: return ErrorCode::canceled;
         case ENOSYS:
+        case ENOLCK:  // flock(2), on a network file system without its lock server.
         case ENOTTY: return ErrorCode::not_supported;
         case EINVAL: return ErrorCode::invalid;
         case EMFILE:

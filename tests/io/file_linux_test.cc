@@ -150,9 +150,8 @@ TEST(LinuxFileSystemFull, TheFileIsRemovedAndTheMessageSaysHowMuchIsMissing) {
     EXPECT_EQ(ScopedDataFile(to_format(path, 65536))->size, 65536u);
 }
 
-// Some blocks are root's alone: to anyone else the disk is full while blocks are still free, so
-// that the kernel itself finds out, half way through.
-TEST(LinuxFileSystemFull, WhatTheKernelHadReservedBeforeItGaveUpIsGivenBack) {
+// To anyone but root the disk is full while those are still free.
+TEST(LinuxFileSystemFull, BlocksThatAreRootsAloneCountAsTaken) {
     const MountedFileSystem disk("ext4", uint64_t{64} << 20);
     if (!disk.is_mounted()) {
         GTEST_SKIP() << disk.obstacle();

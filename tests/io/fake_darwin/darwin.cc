@@ -98,6 +98,8 @@ int preallocate(int fd, fstore_t* store) {
     const bool is_all = (store->fst_flags & F_ALLOCATEALL) != 0;
     if (!current->record(std::string("F_PREALLOCATE ") + (is_contiguous ? "contiguous" : "any") +
                          (is_all ? " all " : " part ") + std::to_string(store->fst_length))) {
+        file_of(fd).reserved_size += current->kept_size;
+        current->free_size -= current->kept_size;
         return -1;
     }
     if (store->fst_posmode != F_PEOFPOSMODE || store->fst_offset != 0 || store->fst_length <= 0) {
@@ -262,7 +264,11 @@ int ftruncate(int fd, off_t size) {
     if (!current->record("ftruncate " + std::to_string(size))) {
         return -1;
     }
-    file_of(fd).size = static_cast<uint64_t>(size);
+    File& file = file_of(fd);
+    file.size = static_cast<uint64_t>(size);
+    if (size == 0) {
+        current->free_size += std::exchange(file.reserved_size, 0);
+    }
     return 0;
 }
 

@@ -48,6 +48,7 @@ class Darwin {
     uint32_t block_size = 4096;
     uint64_t transfer_size_max = UINT64_MAX;  // Of one pread or pwrite.
     std::vector<uint64_t> reserve_sizes;      // What the next F_PREALLOCATEs give of it all.
+    uint64_t kept_size = 0;                   // What an F_PREALLOCATE that fails reserves.
 
     // For the fake's functions: records a call; false (with errno set) if it shall fail.
     bool record(const std::string& call);
