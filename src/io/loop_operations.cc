@@ -251,6 +251,7 @@ void Loop::zero_range(Completion& completion, const Range& operation, Callback<R
 
 void Loop::extents(Completion& completion, const Extents& operation,
                    Callback<Result<uint32_t>> done) {
+    ASSERT(operation.size > 0);
     ASSERT(!operation.extents.empty());
     start(completion,
           {.kind = OperationKind::extents,

@@ -4,10 +4,13 @@
 
 #include "support/temporary_directory.h"
 
+#include <array>
 #include <fcntl.h>
 #include <memory>
+#include <span>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 namespace blockd::io {
 namespace {
@@ -181,6 +184,53 @@ TEST_P(LoopRulesDeathTest, UsingASocketAfterItsCloseWasSubmittedAsserts) {
     EXPECT_DEATH(recv(receiving, closed), "is_close_staged");
     ASSERT_TRUE(run_until_done(closing));
     close(far);
+}
+
+TEST_P(LoopRulesDeathTest, NoOrTooManyVectorsAssert) {
+    const auto [near, far] = make_socket_pair();
+    const std::vector<IoVector> vectors(Loop::vectors_max + 1);
+    Outcome<uint32_t> moving;
+    const auto send_of = [&](std::span<const IoVector> some, Fd socket) {
+        loop.send(moving.completion, {.socket = socket, .vectors = some}, moving.callback());
+    };
+    const auto recv_of = [&](std::span<const IoVector> some, Fd socket) {
+        loop.recv(moving.completion, {.socket = socket, .vectors = some}, moving.callback());
+    };
+    EXPECT_DEATH(send_of(vectors, near), "vectors_max");
+    EXPECT_DEATH(recv_of(vectors, near), "vectors_max");
+    EXPECT_DEATH(send_of({}, near), "empty");
+    EXPECT_DEATH(recv_of({}, near), "empty");
+    close(near);
+    close(far);
+}
+
+// The buffer is named, never touched.
+TEST_P(LoopRulesDeathTest, ATransferOfMoreThanAGibibyteAsserts) {
+    const Fd file = static_cast<Fd>(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    std::byte byte{};
+    const std::span<std::byte> buffer(&byte, (size_t{1} << 30) + 1);
+    Outcome<uint32_t> moving;
+    EXPECT_DEATH(loop.read(moving.completion, {.file = file, .buffer = buffer, .offset = 0},
+                           moving.callback()),
+                 "transfer_size_max");
+    EXPECT_DEATH(loop.write(moving.completion, {.file = file, .buffer = buffer, .offset = 0},
+                            moving.callback()),
+                 "transfer_size_max");
+    close(file);
+}
+
+TEST_P(LoopRulesDeathTest, AskingForTheExtentsOfNothingOrForNoneAsserts) {
+    const Fd file = static_cast<Fd>(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    std::array<Extent, 2> extents{};
+    Outcome<uint32_t> finding;
+    const auto find = [&](uint64_t size, std::span<Extent> found) {
+        loop.extents(finding.completion,
+                     {.file = file, .offset = 0, .size = size, .extents = found},
+                     finding.callback());
+    };
+    EXPECT_DEATH(find(0, extents), "operation.size > 0");
+    EXPECT_DEATH(find(4096, {}), "extents.empty");
+    close(file);
 }
 
 // One thread owns a loop.

@@ -58,8 +58,8 @@ struct Range {  // punch_hole, zero_range
 struct Extents {
     Fd file;
     uint64_t offset;
-    uint64_t size;
-    std::span<Extent> extents;  // Filled from the front.
+    uint64_t size;              // 1 or more.
+    std::span<Extent> extents;  // 1 or more; filled from the front.
 };
 
 struct Open {
