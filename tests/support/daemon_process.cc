@@ -74,7 +74,8 @@ std::string DaemonProcess::program() {
 }
 
 void DaemonProcess::start(const std::vector<std::string>& arguments) {
-    std::vector<std::string> words = {program()};
+    std::vector<std::string> words = launcher_;
+    words.push_back(program());
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> pointers;
     for (std::string& word : words) pointers.push_back(word.data());
@@ -95,7 +96,7 @@ void DaemonProcess::start(const std::vector<std::string>& arguments) {
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
     exit_code_.reset();
     const int error =
-        posix_spawn(&process_, pointers[0], &actions, &attributes, pointers.data(), environ);
+        posix_spawnp(&process_, pointers[0], &actions, &attributes, pointers.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (error != 0) process_ = -1;
@@ -142,5 +143,12 @@ std::optional<int> DaemonProcess::terminate() {
 }
 
 std::string DaemonProcess::log() const { return read_file(log_path_); }
+
+std::string DaemonProcess::log_tail() const {
+    constexpr size_t size_max = 4000;
+    const std::string text = log();
+    if (text.size() <= size_max) return text;
+    return text.substr(text.find('\n', text.size() - size_max) + 1);
+}
 
 }  // namespace blockd::support

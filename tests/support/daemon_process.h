@@ -27,6 +27,10 @@ class DaemonProcess {
     // The program's path; empty, with a failure of the test, where BLOCKD is not set.
     static std::string program();
 
+    // Programs to be started in its place, which end up being it: {"prlimit", "--nofile=32"}. Found
+    // by PATH.
+    void set_launcher(std::vector<std::string> words) { launcher_ = std::move(words); }
+
     // Starts it with these arguments; the program's own name is added.
     void start(const std::vector<std::string>& arguments);
 
@@ -48,11 +52,13 @@ class DaemonProcess {
     pid_t process() const { return process_; }
     ProcessStatus status() const { return process_status(process_); }
     std::string log() const;
+    std::string log_tail() const;  // The last lines of it.
 
   private:
     bool reap();  // Whether it has ended.
 
     std::string log_path_;
+    std::vector<std::string> launcher_;
     pid_t process_ = -1;
     std::optional<int> exit_code_;
 };

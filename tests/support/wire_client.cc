@@ -160,6 +160,13 @@ WireClient& WireClient::operator=(WireClient&& other) noexcept {
 
 WireClient::~WireClient() { close(); }
 
+WireClient WireClient::try_connect(const Endpoint& endpoint) {
+    WireClient client;
+    client.socket_ = connect_to(endpoint, timeout_ms_default);
+    client.is_broken_ = client.socket_ < 0;
+    return client;
+}
+
 bool WireClient::can_connect(const Endpoint& endpoint) {
     const int descriptor = connect_to(endpoint, 100);
     if (descriptor < 0) return false;
@@ -211,8 +218,10 @@ bool WireClient::try_receive(size_t size, std::string* bytes) {
         if (received > 0) {
             count += static_cast<size_t>(received);
         } else if (received == 0 || (errno != EAGAIN && errno != EINTR)) {
+            stream_error_ = received == 0 ? 0 : errno;
             break;
         } else if (!wait_ready(socket_, POLLIN, deadline_ms)) {
+            stream_error_ = ETIMEDOUT;
             break;
         }
     }

@@ -91,6 +91,9 @@ class WireClient {
     WireClient& operator=(WireClient&& other) noexcept;
     ~WireClient();
 
+    // A client that is broken, and no failure of the test, where no server accepts.
+    static WireClient try_connect(const Endpoint& endpoint);
+
     // Whether a server accepts there right now.
     static bool can_connect(const Endpoint& endpoint);
 
@@ -102,6 +105,8 @@ class WireClient {
     bool try_send(std::string_view bytes);  // False when the server closed; not a failure.
     std::string receive(size_t size);
     bool try_receive(size_t size, std::string* bytes);  // The same, and no failure.
+    // Why try_receive() was false: an errno, ETIMEDOUT after the deadline, 0 at the stream's end.
+    int stream_error() const { return stream_error_; }
     bool has_input();                        // Bytes or the end of the stream are there to be read.
     bool ends(std::string* rest = nullptr);  // The server closes within the deadline, without a
                                              // byte more, or after `rest`.
@@ -150,6 +155,7 @@ class WireClient {
 
     int socket_ = -1;
     bool is_broken_ = true;
+    int stream_error_ = 0;
     int32_t timeout_ms_ = timeout_ms_default;
     uint64_t cookie_last_ = 0;
     uint32_t context_id_ = 0;

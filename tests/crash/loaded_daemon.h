@@ -1,0 +1,67 @@
+// blockd on one file, and four clients that load it, two over a unix socket and two over TCP, half
+// of them with structured replies. File and records live on from one daemon to the next.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "crash/load_connection.h"
+#include "crash/region_record.h"
+#include "support/daemon_process.h"
+#include "support/daemon_test.h"
+#include "support/temporary_directory.h"
+
+namespace blockd::crash {
+
+class LoadedDaemon {
+  public:
+    struct Options {
+        uint32_t connection_count = 4;
+        uint64_t region_size = 4 * support::mebibyte;
+        bool has_tcp = true;
+        bool may_fail = false;
+        int32_t reply_timeout_ms = support::WireClient::timeout_ms_default;
+        uint64_t request_size_max = 2 * support::mebibyte;
+        std::vector<std::string> limits = {};   // JSON members.
+        std::vector<std::string> members = {};  // Of the config's top level.
+    };
+
+    explicit LoadedDaemon(const Options& options);
+
+    // False, with a failure of the test, when it does not come up.
+    bool start();
+    void start_only() { daemon.start({"--config", directory.file("blockd.json")}); }
+
+    void connect(uint64_t seed);  // All clients anew.
+    void start_load();            // A thread for each.
+    void wait_for_load();         // Until all of them have ended.
+
+    // Reads all regions through the running daemon, at a time, and judges them.
+    void verify(uint64_t seed);
+
+    std::vector<std::string> take_violations();
+    const LoadCounts& counts() const { return counts_; }
+    std::vector<std::unique_ptr<LoadConnection>>& clients() { return clients_; }
+    support::Endpoint endpoint() const { return {.unix_path = config_.unix_path}; }
+    std::string disk_path() const { return directory.file("disk.img"); }
+
+    support::TemporaryDirectory directory;
+    support::DaemonProcess daemon{directory.file("log")};
+
+  private:
+    std::unique_ptr<LoadConnection> new_client(uint32_t index, uint64_t seed);
+    void collect();  // What the clients found; they are gone then.
+
+    const Options options_;
+    support::DaemonConfig config_;
+    std::vector<RegionRecord> records_;
+    std::vector<std::unique_ptr<LoadConnection>> clients_;
+    std::vector<std::thread> threads_;
+    LoadCounts counts_;
+    std::vector<std::string> violations_;
+};
+
+}  // namespace blockd::crash
