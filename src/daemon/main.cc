@@ -15,6 +15,7 @@
 #include "daemon/daemon.h"
 #include "nbd/printable.h"
 #include "daemon/exit_code.h"
+#include "daemon/missing_resource.h"
 #include "daemon/options.h"
 #include "daemon/service_notifier.h"
 #include "daemon/signal_watch.h"
@@ -102,6 +103,7 @@ int32_t run(const Options& options, const std::string& program) {
 
 int main(int count, char** arguments) {
     using namespace blockd::daemon;
+    end_on_missing_resource();
     take_over_signals();  // Before any thread starts.
     const auto options = parse_options(count, arguments);
     if (const auto* const error = std::get_if<UsageError>(&options)) {

@@ -97,6 +97,35 @@ TEST_F(LittleMemory, HoldsForHundredsOfClientsWithTheLargestRequests) {
     EXPECT_LT(daemon.status().resident_bytes_max, bound);
 }
 
+// Whatever it cannot get, it says so: at no size does it end by a signal.
+TEST(LittleAddressSpace, RefusesTheStartWithAMessageOrServes) {
+    if (!is_memory_measurable()) GTEST_SKIP() << "a sanitizer reserves terabytes";
+    const TemporaryDirectory directory;
+    const Endpoint endpoint = {.unix_path = directory.file("socket")};
+    make_sparse_file(directory.file("disk.img"), mebibyte);
+    uint32_t served_count = 0;
+    uint32_t refused_count = 0;
+    for (uint64_t size = 24 * mebibyte; size < 520 * mebibyte; size += 15 * mebibyte) {
+        DaemonProcess daemon(directory.file("log" + std::to_string(size)));
+        daemon.set_launcher({"prlimit", "--as=" + std::to_string(size)});
+        daemon.start(
+            {"--socket", endpoint.unix_path, "--export", "disk", directory.file("disk.img")});
+        ASSERT_TRUE(
+            eventually([&] { return !daemon.is_running() || WireClient::can_connect(endpoint); }));
+        if (daemon.is_running()) {
+            ++served_count;
+            EXPECT_EQ(daemon.terminate(), 0) << size;
+            continue;
+        }
+        ++refused_count;
+        EXPECT_EQ(daemon.wait_for_exit(), 1) << size << ": " << daemon.log();
+        EXPECT_FALSE(daemon.log().empty()) << size;
+    }
+    std::cout << refused_count << " starts refused, " << served_count << " served\n";
+    EXPECT_GT(served_count, 0u);
+    EXPECT_GT(refused_count, 0u);
+}
+
 class StalledClients : public DaemonTest {
   protected:
     static constexpr uint32_t stalled_count = 100;
