@@ -52,6 +52,7 @@ bool LoadConnection::attach() {
 }
 
 bool LoadConnection::try_attach() {
+    end_ = StreamEnd::none;
     client_ = support::WireClient::try_connect(target_.endpoint);
     client_.set_timeout_ms(target_.timeout_ms);
     std::string bytes;
@@ -100,6 +101,8 @@ void LoadConnection::end_stream() {
     while (end_ == StreamEnd::none && receive_reply()) {
     }
     client_.close();
+    in_flight_.clear();
+    record_.doubt_unanswered();
     is_attached_ = false;
 }
 

@@ -33,12 +33,16 @@ std::unique_ptr<LoadConnection> LoadedDaemon::new_client(uint32_t index, uint64_
     return std::make_unique<LoadConnection>(target, records_[index], seed + index);
 }
 
-void LoadedDaemon::connect(uint64_t seed) {
+void LoadedDaemon::add_clients(uint64_t seed) {
     collect();
     for (uint32_t index = 0; index < options_.connection_count; ++index) {
         clients_.push_back(new_client(index, seed));
-        clients_.back()->attach();
     }
+}
+
+void LoadedDaemon::connect(uint64_t seed) {
+    add_clients(seed);
+    for (const auto& client : clients_) client->attach();
 }
 
 void LoadedDaemon::start_load() {

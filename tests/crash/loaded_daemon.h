@@ -35,9 +35,10 @@ class LoadedDaemon {
     bool start();
     void start_only() { daemon.start({"--config", directory.file("blockd.json")}); }
 
-    void connect(uint64_t seed);  // All clients anew.
-    void start_load();            // A thread for each.
-    void wait_for_load();         // Until all of them have ended.
+    void add_clients(uint64_t seed);  // Anew, and not attached.
+    void connect(uint64_t seed);      // The same, attached.
+    void start_load();                // A thread for each.
+    void wait_for_load();             // Until all of them have ended.
 
     // Reads all regions through the running daemon, at a time, and judges them.
     void verify(uint64_t seed);

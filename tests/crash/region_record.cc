@@ -48,6 +48,10 @@ void RegionRecord::fail(uint64_t number) {
     if (found != pending_.end()) settle_up_to(found, false);
 }
 
+void RegionRecord::doubt_unanswered() {
+    for (Pending& each : pending_) each.is_doubtful = true;
+}
+
 // Changes that overlap are done in order: with this one, all older ones have come to their end in
 // the sectors that it touches. (Not when it failed: then they may still be under way, but they
 // cannot be undone by it either, so the union of both contents holds in any case.)
@@ -61,7 +65,7 @@ void RegionRecord::settle_up_to(std::deque<Pending>::iterator last, bool is_cert
             if (sector < each_first || sector >= end_sector(each->change)) continue;
             if (each->is_settled[sector - each_first]) continue;
             each->is_settled[sector - each_first] = true;
-            settle(sector, each->change, is_certain);
+            settle(sector, each->change, is_certain && !each->is_doubtful);
         }
         --pending_counts_[sector];
         settled_at_[sector] = now_;
@@ -129,7 +133,7 @@ std::vector<RegionRecord::Sector> RegionRecord::possible_contents(uint64_t secto
         if (each.is_settled[sector - first]) continue;
         std::vector<Sector> next;
         for (Sector content : latest) {
-            if (each.change.kind == ChangeKind::trim) add(next, content);
+            if (each.is_doubtful || each.change.kind == ChangeKind::trim) add(next, content);
             apply(each.change, sector, content);
             add(next, content);
         }

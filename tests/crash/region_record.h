@@ -50,6 +50,10 @@ class RegionRecord {
     void acknowledge(uint64_t number);  // It was answered without an error: it is done.
     void fail(uint64_t number);         // It was answered with one: each sector may have it or not.
 
+    // The connection ended: what is unanswered now was done, or is done soon, or never. Later
+    // changes, from another connection, come after it if it is done at all.
+    void doubt_unanswered();
+
     // A moment, for judge_read().
     uint64_t now() const { return now_; }
 
@@ -72,6 +76,7 @@ class RegionRecord {
         uint64_t number = 0;
         Change change;
         std::vector<bool> is_settled;  // Per sector that it touches: part of bytes_ already.
+        bool is_doubtful = false;      // Also when a later one was done, it may not be.
     };
 
     static uint64_t first_sector(const Change& change) { return change.offset / sector_size; }

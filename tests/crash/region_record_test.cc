@@ -115,6 +115,26 @@ TEST(RegionRecord, AFailedWriteMayBeThereAlsoUnderALaterOne) {
     }
 }
 
+TEST(RegionRecord, WhatALostConnectionLeftMayBeUnderALaterWrite) {
+    for (const bool is_there : {false, true}) {
+        RegionRecord record(sector_size);
+        record.begin(write(0, sector_size, 'a'));
+        record.doubt_unanswered();
+        record.acknowledge(record.begin(write(0, 100, 'b')));
+        std::string found(sector_size, is_there ? 'a' : '\0');
+        EXPECT_TRUE(record.judge_found(0, found)) << "the later one is missing";
+    }
+    for (const bool is_there : {false, true}) {
+        RegionRecord record(sector_size);
+        record.begin(write(0, sector_size, 'a'));
+        record.doubt_unanswered();
+        record.acknowledge(record.begin(write(0, 100, 'b')));
+        const std::string found =
+            std::string(100, 'b') + std::string(sector_size - 100, is_there ? 'a' : '\0');
+        EXPECT_FALSE(record.judge_found(0, found));
+    }
+}
+
 TEST(RegionRecord, AReadBesideAChangeIsNotJudgedButOthersAre) {
     RegionRecord record(region_size);
     const uint64_t before = record.now();
