@@ -95,9 +95,10 @@ constexpr int reconnects_max = 10;
 constexpr std::chrono::milliseconds idle_time{50};
 constexpr uint64_t idle_cpu_ns_max = 30'000'000;
 
-enum class Outcome : uint8_t { refused, served, troubled, gave_up, count };
+enum class Outcome : uint8_t { refused, served, troubled, gave_up, broke_the_loader, count };
 constexpr std::array outcome_names = {"starts refused with a message", "served all",
-                                      "served with errors or hang-ups", "gave up with a message"};
+                                      "served with errors or hang-ups", "gave up with a message",
+                                      "ended by the dynamic loader"};
 
 class Run {
   public:
@@ -115,10 +116,8 @@ class Run {
     Outcome run() {
         daemon_.daemon.set_launcher(injecting_launcher(injection_, trace_path()));
         daemon_.start_only();
-        const bool is_up = support::eventually([&] {
-            return !daemon_.daemon.is_running() ||
-                   support::WireClient::can_connect(daemon_.endpoint());
-        });
+        const bool is_up =
+            support::eventually([&] { return !daemon_.daemon.is_running() || is_ready(); });
         if (!is_up) {
             tell("it neither serves nor ends");
             daemon_.daemon.kill_now();
@@ -136,6 +135,14 @@ class Run {
 
   private:
     std::string trace_path() const { return daemon_.directory.file("trace"); }
+
+    // It says so, unless it is kept from writing: then it is, once it listens.
+    bool is_ready() const {
+        if (injection_.call == "write") {
+            return support::WireClient::can_connect(daemon_.endpoint());
+        }
+        return daemon_.daemon.log().find("is ready") != std::string::npos;
+    }
 
     void tell(const std::string& text) { violations_.push_back(text); }
 
@@ -180,6 +187,9 @@ class Run {
         }
         const int code = daemon_.daemon.wait_for_exit().value_or(-1000);
         const bool has_message = !daemon_.daemon.log().empty() || injection_.call == "write";
+        if (code < 0 && breaks_the_loader(injection_, trace_path() + ".true")) {
+            return Outcome::broke_the_loader;
+        }
         if (code < 0) tell("it ended by signal " + std::to_string(-code));
         if (code > 0 && !has_message) tell("it ended without a message");
         if (!was_running) {

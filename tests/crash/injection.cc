@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <sys/wait.h>
+
 #include "support/temporary_directory.h"
 
 namespace blockd::crash {
@@ -33,6 +35,14 @@ uint64_t injected_count(const std::string& trace_path) {
         ++count;
     }
     return count;
+}
+
+bool breaks_the_loader(const Injection& injection, const std::string& trace_path) {
+    std::string command;
+    for (const std::string& word : injecting_launcher(injection, trace_path)) command += word + " ";
+    constexpr int signal_status = 128;  // What a shell adds to a signal's number.
+    const int status = std::system((command + "true >/dev/null 2>&1").c_str());
+    return WIFSIGNALED(status) || (WIFEXITED(status) && WEXITSTATUS(status) > signal_status);
 }
 
 std::string reason_not_to_inject() {

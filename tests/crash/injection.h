@@ -21,6 +21,10 @@ std::vector<std::string> injecting_launcher(const Injection& injection,
 // How many calls failed by it, once the traced program has ended.
 uint64_t injected_count(const std::string& trace_path);
 
+// Whether a program that does nothing ends by a signal under it: then it is the dynamic loader's
+// fault, not the program's.
+bool breaks_the_loader(const Injection& injection, const std::string& trace_path);
+
 // Why this machine cannot trace; empty when it can.
 std::string reason_not_to_inject();
 

@@ -175,7 +175,7 @@ bool LoadConnection::send_random_request() {
 bool LoadConnection::send(Request request, std::string_view payload) {
     request.fields.cookie = ++cookie_last_;
     request.since = record_.now();
-    if (wants_latencies_) request.sent_ns = now_ns();
+    request.sent_ns = now_ns();
     const std::string head = support::request_bytes(request.fields);
     in_flight_.emplace(cookie_last_, std::move(request));
     return client_.try_send(head) && client_.try_send(payload);
@@ -273,13 +273,21 @@ void LoadConnection::finish(uint64_t cookie, Request& request) {
 
 void LoadConnection::judge_read(const Request& request) {
     ++counts_.reads;
-    if (wants_latencies_) read_latencies_ns_.push_back(now_ns() - request.sent_ns);
+    {
+        const std::lock_guard lock(latencies_mutex_);
+        read_latencies_ns_.push_back(now_ns() - request.sent_ns);
+    }
     std::optional<Violation> found;
     counts_.sectors_read += record_.judge_read(request.fields.offset - target_.region_offset,
                                                request.data, request.since, &found);
     if (found) {
         violation("while it ran, sector " + std::to_string(found->sector) + " " + found->text);
     }
+}
+
+std::vector<uint64_t> LoadConnection::take_read_latencies_ns() {
+    const std::lock_guard lock(latencies_mutex_);
+    return std::exchange(read_latencies_ns_, {});
 }
 
 void LoadConnection::verify() {

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <random>
 #include <string>
 #include <string_view>
@@ -74,9 +75,8 @@ class LoadConnection {
     StreamEnd end() const { return end_; }
     const LoadCounts& counts() const { return counts_; }
     const std::vector<std::string>& violations() const { return violations_; }
-    // Nanoseconds that each answered READ took; only where latencies are wanted.
-    std::vector<uint64_t>& read_latencies_ns() { return read_latencies_ns_; }
-    void want_latencies() { wants_latencies_ = true; }
+    // Nanoseconds that each READ took which was answered since the last call. For any thread.
+    std::vector<uint64_t> take_read_latencies_ns();
     bool is_attached() const { return is_attached_; }
 
   private:
@@ -115,10 +115,10 @@ class LoadConnection {
     size_t received_of_reply_ = 0;
     std::atomic<bool> is_winding_down_ = false;
     bool is_attached_ = false;
-    bool wants_latencies_ = false;
     StreamEnd end_ = StreamEnd::none;
     LoadCounts counts_;
     std::vector<std::string> violations_;
+    std::mutex latencies_mutex_;
     std::vector<uint64_t> read_latencies_ns_;
 };
 

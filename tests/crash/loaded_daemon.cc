@@ -5,7 +5,7 @@
 namespace blockd::crash {
 
 LoadedDaemon::LoadedDaemon(const Options& options) : options_(options) {
-    support::make_sparse_file(disk_path(), options.connection_count * options.region_size);
+    support::make_sparse_file(disk_path(), spare_offset() + options.spare_size);
     config_.unix_path = directory.file("socket");
     if (options.has_tcp) config_.tcp_port = support::free_tcp_port();
     config_.exports = {{.name = "disk", .file = disk_path()}};
@@ -29,7 +29,8 @@ std::unique_ptr<LoadConnection> LoadedDaemon::new_client(uint32_t index, uint64_
                          .may_fail = options_.may_fail,
                          .timeout_ms = options_.reply_timeout_ms,
                          .size_max = options_.request_size_max};
-    if (options_.has_tcp && index >= 2) target.endpoint = {.port = config_.tcp_port};
+    if (options_.has_tcp && index >= options_.connection_count / 2)
+        target.endpoint = tcp_endpoint();
     return std::make_unique<LoadConnection>(target, records_[index], seed + index);
 }
 

@@ -1,5 +1,5 @@
-// blockd on one file, and four clients that load it, two over a unix socket and two over TCP, half
-// of them with structured replies. File and records live on from one daemon to the next.
+// blockd on one file, and clients that load it, half of them over TCP, the others over a unix
+// socket, and every other one with structured replies. File and records live on from one daemon to the next.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ class LoadedDaemon {
     struct Options {
         uint32_t connection_count = 4;
         uint64_t region_size = 4 * support::mebibyte;
+        uint64_t spare_size = 0;  // Of the disk, behind the regions, for others to write.
         bool has_tcp = true;
         bool may_fail = false;
         int32_t reply_timeout_ms = support::WireClient::timeout_ms_default;
@@ -47,6 +48,8 @@ class LoadedDaemon {
     const LoadCounts& counts() const { return counts_; }
     std::vector<std::unique_ptr<LoadConnection>>& clients() { return clients_; }
     support::Endpoint endpoint() const { return {.unix_path = config_.unix_path}; }
+    support::Endpoint tcp_endpoint() const { return {.unix_path = {}, .port = config_.tcp_port}; }
+    uint64_t spare_offset() const { return options_.connection_count * options_.region_size; }
     std::string disk_path() const { return directory.file("disk.img"); }
 
     support::TemporaryDirectory directory;
