@@ -13,7 +13,7 @@ constexpr int exit_unclean = 3;
 
 class FailedSync : public DaemonTest {
   protected:
-    // The second fdatasync of a thread fails: the first one of the main thread is the opening's, the
+    // The second fdatasync of a thread fails: the main thread has one, when it opens the file; the
     // only disk worker has one that works, and one that does not.
     FailedSync() {
         config.exports.resize(1);

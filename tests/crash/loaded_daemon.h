@@ -1,5 +1,6 @@
-// blockd on one file, and clients that load it, half of them over TCP, the others over a unix
-// socket, and every other one with structured replies. File and records live on from one daemon to the next.
+// blockd on one file, and clients that load it: half of them over TCP, the others over a unix
+// socket, and every other one with structured replies. File and records live on from one daemon to
+// the next.
 #pragma once
 
 #include <cstdint>
