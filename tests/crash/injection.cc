@@ -11,19 +11,21 @@ namespace blockd::crash {
 
 std::vector<std::string> injecting_launcher(const Injection& injection,
                                             const std::string& trace_path) {
-    return {"strace",
-            "-D",
-            "-f",
-            "-qq",
-            "-o",
-            trace_path,
-            "-e",
-            "trace=" + injection.call,
-            "-e",
-            "signal=none",
-            "-e",
-            "inject=" + injection.call + ":error=" + injection.error +
-                ":when=" + std::to_string(injection.when)};
+    std::vector<std::string> words = {"strace",
+                                      "-D",
+                                      "-f",
+                                      "-qq",
+                                      "-o",
+                                      trace_path,
+                                      "-e",
+                                      "trace=" + injection.call,
+                                      "-e",
+                                      "signal=none",
+                                      "-e",
+                                      "inject=" + injection.call + ":error=" + injection.error +
+                                          ":when=" + std::to_string(injection.when)};
+    if (!injection.path.empty()) words.insert(words.end(), {"-P", injection.path});
+    return words;
 }
 
 uint64_t injected_count(const std::string& trace_path) {

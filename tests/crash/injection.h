@@ -8,9 +8,10 @@
 namespace blockd::crash {
 
 struct Injection {
-    std::string call;   // "fdatasync"
-    std::string error;  // "EIO"
-    uint32_t when = 1;  // The n-th such call of each thread, and of it alone.
+    std::string call;       // "fdatasync"
+    std::string error;      // "EIO"
+    uint32_t when = 1;      // The n-th such call of each thread, and of it alone.
+    std::string path = {};  // Only calls that touch this file; empty: all.
 };
 
 // The words for DaemonProcess::set_launcher(). The daemon stays the process that was started; the
