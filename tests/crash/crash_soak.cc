@@ -28,6 +28,7 @@ using support::mebibyte;
 
 constexpr uint32_t rude_count = 8;
 constexpr uint64_t spare_size = 16 * mebibyte;
+constexpr uint64_t request_size_max = 4 * mebibyte;  // More than a socket takes: sent in parts.
 constexpr uint64_t samples_min = 24;
 constexpr std::chrono::milliseconds sample_pause_max{10'000};
 
@@ -55,7 +56,9 @@ class Soak {
         : duration_(std::chrono::minutes(arguments.number("minutes", 30))),
           numbers_(arguments.seed()),
           report_(report),
-          daemon_({.spare_size = spare_size, .limits = {"\"transfer_timeout\": \"2s\""}}) {}
+          daemon_({.spare_size = spare_size,
+                   .request_size_max = request_size_max,
+                   .limits = {"\"transfer_timeout\": \"2s\""}}) {}
 
     void run() {
         if (!daemon_.start()) return report_.add_violation("it does not start");

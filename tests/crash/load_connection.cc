@@ -10,7 +10,6 @@ namespace blockd::crash {
 namespace {
 
 using support::kibibyte;
-using support::mebibyte;
 using support::read_u16;
 using support::read_u32;
 using support::read_u64;
@@ -108,7 +107,7 @@ void LoadConnection::end_stream() {
 
 uint64_t LoadConnection::pick_size() {
     const uint64_t kind = pick(100);
-    uint64_t size = 1 + pick(2 * mebibyte);
+    uint64_t size = 1 + pick(target_.size_max);
     if (kind < 60) {
         size = 1 + pick(8 * kibibyte);
     } else if (kind < 90) {
@@ -291,7 +290,7 @@ std::vector<uint64_t> LoadConnection::take_read_latencies_ns() {
 }
 
 void LoadConnection::verify() {
-    constexpr uint64_t step = mebibyte;
+    constexpr uint64_t step = support::mebibyte;
     bool is_open = is_attached_;
     for (uint64_t offset = 0; is_open && offset < record_.size(); offset += step) {
         const auto size = static_cast<uint32_t>(std::min(step, record_.size() - offset));
