@@ -71,7 +71,7 @@ std::vector<std::string> ExportFiles::open(const std::vector<ExportConfig>& conf
     }
     for (const size_t index : missing) {
         if (!failures_.empty() || watch.is_stop_asked()) break;
-        const StartWatch::Making making(watch, configs[index].file);
+        const StartWatch::Making making(watch, io::making_path_of(configs[index].file));
         if (open_one(configs[index], io::DataFilePurpose::format, files_[index])) {
             log_state(configs[index], files_[index], true, log);
         }

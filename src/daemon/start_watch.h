@@ -32,8 +32,7 @@ class StartWatch {
     // Whether it was asked to stop. A signal that comes later waits for who asks next.
     bool end();
 
-    // While it lives, that file is being made; it was not there before. Who finds it there after
-    // all, and leaves it alone, has to be done within the patience.
+    // While it lives, a data file is being made at that path, where it has not its own name yet.
     class Making {
       public:
         Making(StartWatch& watch, const std::string& path) : watch_(watch) { watch_.set(path); }

@@ -12,6 +12,13 @@ std::variant<DataFile, DataFileFailure> open_data_file(const DataFileOptions& op
     return DataFileOpening(options).run();
 }
 
+std::string making_path_of(const std::string& path) {
+    constexpr size_t name_size_max = 200;  // A name may have 255 bytes.
+    const size_t slash = path.rfind('/');
+    const size_t begin = slash == std::string::npos ? 0 : slash + 1;
+    return path.substr(0, begin) + "." + path.substr(begin, name_size_max) + ".making";
+}
+
 Result<Ok> fs_sync(const DataFile& file) {
     ASSERT(file.fd != Fd::none);
     const int64_t result = sync_file(file.fd, file.durability);

@@ -47,15 +47,6 @@ const char* name_of(FileKind kind) {
     ASSERT(false);
 }
 
-// Where a file is made. One for each name, so that a start finds what a killed one left behind; a
-// name may have 255 bytes.
-std::string making_path_of(const std::string& path) {
-    constexpr size_t name_size_max = 200;
-    const size_t slash = path.rfind('/');
-    const size_t begin = slash == std::string::npos ? 0 : slash + 1;
-    return path.substr(0, begin) + "." + path.substr(begin, name_size_max) + ".making";
-}
-
 // What is written to a file without a name is gone with its last close.
 bool is_named(const FileFacts& held, const std::string& path) {
     FileFacts named;

@@ -13,12 +13,12 @@ constexpr int exit_unclean = 3;
 
 class FailedSync : public DaemonTest {
   protected:
-    // The second fdatasync of a thread fails: the main thread has one, when it opens the file; the
-    // only disk worker has one that works, and one that does not.
+    // The third fdatasync of a thread fails: the main thread has two, of the file that it opens and
+    // of its directory; the only disk worker has two that work, and one that does not.
     FailedSync() {
         config.exports.resize(1);
         config.server = {"\"io\": {\"disk_workers\": 1}"};
-        daemon.set_launcher(injecting_launcher({.call = "fdatasync", .error = "EIO", .when = 2},
+        daemon.set_launcher(injecting_launcher({.call = "fdatasync", .error = "EIO", .when = 3},
                                                directory.file("trace")));
     }
 
@@ -65,6 +65,7 @@ TEST_F(FailedSync, OfAFlushLatchesTheExportUntilARestart) {
     WireClient client = attach();
     EXPECT_TRUE(client.write(0, pattern(4096, 1)).is_ok());
     EXPECT_TRUE(client.flush().is_ok());
+    EXPECT_TRUE(client.flush().is_ok());
     EXPECT_TRUE(client.write(8192, pattern(4096, 2)).is_ok());
     EXPECT_EQ(client.flush().error, wire::eio);
     expect_latched(client);
@@ -73,6 +74,7 @@ TEST_F(FailedSync, OfAFlushLatchesTheExportUntilARestart) {
 TEST_F(FailedSync, OfAWriteWithFuaLatchesTheExportUntilARestart) {
     WireClient client = attach();
     EXPECT_TRUE(client.write(0, pattern(4096, 1), wire::flag_fua).is_ok());
+    EXPECT_TRUE(client.write(4096, pattern(4096, 1), wire::flag_fua).is_ok());
     EXPECT_EQ(client.write(8192, pattern(4096, 2), wire::flag_fua).error, wire::eio);
     expect_latched(client);
 }
