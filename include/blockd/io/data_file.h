@@ -79,8 +79,8 @@ struct DataFileFailure {
 // disk.
 std::variant<DataFile, DataFileFailure> open_data_file(const DataFileOptions& options);
 
-// Where `format` makes the file of this path. One for each name, so that a start finds what a killed
-// one left behind.
+// Where `format` makes the file of this path. One for each name, so that a start finds what a
+// killed one left behind.
 std::string making_path_of(const std::string& path);
 
 // Makes the file's bytes and size durable: F_FULLFSYNC (macOS), fdatasync (Linux). Blocks.
