@@ -42,8 +42,8 @@ struct DirectIo {
 
 // What a file system says of itself may be more than storage can work with.
 constexpr bool is_direct_alignment(uint64_t alignment, uint64_t size) {
-    return std::has_single_bit(alignment) && alignment <= data_file_alignment_max &&
-           size % alignment == 0;
+    return alignment != 0 && std::has_single_bit(alignment) &&
+           alignment <= data_file_alignment_max && size % alignment == 0;
 }
 constexpr bool is_hole_alignment(uint64_t alignment) {
     return std::has_single_bit(alignment) && alignment <= data_file_hole_alignment_max;

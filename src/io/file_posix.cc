@@ -135,7 +135,7 @@ int64_t sync_directory_of(const std::string& path, Durability durability) {
 
 std::string real_path_of(const std::string& path) {
     char* const found = realpath(path.c_str(), nullptr);
-    const std::string real_path = found == nullptr ? path : found;
+    std::string real_path = found == nullptr ? path : found;
     std::free(found);
     return real_path;
 }

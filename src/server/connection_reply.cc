@@ -110,10 +110,10 @@ void Connection::send_done(Result<uint32_t> result) {
 // Nobody takes replies any more, but requests may still lie in the socket: a client that hung up
 // right after its writes has sent them all the same. They are done, up to the end of the stream,
 // unless somebody attaches meanwhile: see is_superseded(). A client that is there, where only the
-// system failed to send, is told to hang up.
+// system failed to send, is told to hang up, and has as long for it as for taking a reply.
 void Connection::turn_deaf() {
     is_deaf_ = true;
-    deadline_ns_ = 0;
+    set_deadline(deadline_ns_, context_.limits.transfer_timeout_ns);
     context_.loop.shutdown(socket_, io::ShutdownKind::send);
     RequestList dropped;
     replies_.clear(dropped);

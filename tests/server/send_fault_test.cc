@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <string>
 
 #include "support/held_server.h"
 
@@ -27,6 +28,22 @@ TEST_F(SendFault, AClientThatCannotBeAnsweredIsToldByTheEndOfTheStream) {
     WireClient other = attach();
     EXPECT_TRUE(eventually([&] { return other.read(8192, 4096).data == pattern(4096, 1); }))
         << "what was sent whole is done";
+}
+
+class SendFaultInAHurry : public HeldServerTest {
+  protected:
+    SendFaultInAHurry() { limits.transfer_timeout_ns = 200'000'000; }
+};
+
+TEST_F(SendFaultInAHurry, AClientThatDoesNotHangUpIsCutOff) {
+    WireClient client = attach();
+    backend().fail_next(OperationKind::send, -ENOBUFS);
+    client.send_request({.command = wire::cmd_flush});
+    client.set_timeout_ms(10'000);
+    EXPECT_TRUE(client.ends());
+    // It goes on talking instead; a server that is gone answers that with a reset.
+    EXPECT_TRUE(eventually([&] { return !client.try_send(std::string(1, '\0')); }))
+        << "it holds its place for ever";
 }
 
 }  // namespace

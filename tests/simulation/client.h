@@ -29,7 +29,7 @@ class Client final : public Peer {
     void rest() { is_resting_ = true; }
     void leave();                           // Hangs up, and does not come back.
     void read_all() { reads_all_ = true; }  // Reads every byte once, and does nothing else.
-    bool has_read_all() const { return read_all_offset_ == all_read_; }
+    bool has_read_all() const { return read_all_offset_ == all_read; }
     bool is_idle() const { return outstanding_count_ == 0; }
     bool is_connected() const { return state_ != State::away; }
     uint64_t operations_begun() const { return operations_begun_; }
@@ -157,7 +157,7 @@ class Client final : public Peer {
     bool is_stall_watched_ = false;  // The server has to end it now.
     bool is_leaving_ = false;
     bool reads_all_ = false;
-    static constexpr uint64_t all_read_ = UINT64_MAX;
+    static constexpr uint64_t all_read = UINT64_MAX;
     uint64_t read_all_offset_ = 0;
     uint64_t act_generation_ = 0;
     bool is_act_scheduled_ = false;

@@ -80,7 +80,7 @@ void Client::choose_flags(Request& request) {
 // False once every byte has been read.
 bool Client::choose_next_of_all(Request& request) {
     if (read_all_offset_ >= export_size_) {
-        if (outstanding_count_ == 0) read_all_offset_ = all_read_;
+        if (outstanding_count_ == 0) read_all_offset_ = all_read;
         return false;
     }
     request.command = wire::cmd_read;
