@@ -110,8 +110,15 @@ void SimulatedBackend::fail(Operation& operation, Fate fate, int64_t error, uint
     operation.fate = fate;
     operation.error = error;
     ++count;
-    ++surroundings_.disk_faults;
-    if (operation.completion->operation.kind == OperationKind::read) ++surroundings_.read_faults;
+    const io::Operation& wanted = operation.completion->operation;
+    if (wanted.kind == OperationKind::sync) {
+        ++surroundings_.sync_faults;
+        return;
+    }
+    FaultKind kind = FaultKind::change;
+    if (wanted.kind == OperationKind::read) kind = FaultKind::read;
+    if (error == -ENOSPC) kind = FaultKind::no_space;
+    surroundings_.faults.add(kind, wanted.offset, wanted.size, surroundings_.history.now());
 }
 
 void SimulatedBackend::decide_fate(Operation& operation, uint64_t& latency) {
@@ -151,8 +158,9 @@ void SimulatedBackend::decide_fate(Operation& operation, uint64_t& latency) {
              figures.no_space_errors);
     }
     if (wanted.kind != OperationKind::write && chance(swarm.unsupported_hole_chance)) {
-        uint64_t uncounted = 0;
-        fail(operation, Fate::error_before, -EOPNOTSUPP, uncounted);
+        // No excuse for anything: there are other ways to make zeros.
+        if (operation.fate == Fate::whole) operation.fate = Fate::error_before;
+        if (operation.error == 0) operation.error = -EOPNOTSUPP;
     }
 }
 
@@ -162,8 +170,8 @@ void SimulatedBackend::check_bounds() {
     if (disk_operations_count_ > surroundings_.swarm.disk_depth + syncs_count_) {
         surroundings_.complain("more disk operations at a time than the disk's depth");
     }
-    // One more than the limit is accepted, to be turned away.
-    if (world_.network.open_count() > 2 * surroundings_.swarm.connections + 64) {
+    // Those that are being turned away, or have to make room, do not count.
+    if (world_.network.serving_count() > surroundings_.swarm.connections) {
         surroundings_.complain("more connections than the limit");
     }
 }
@@ -231,15 +239,15 @@ int64_t SimulatedBackend::finish_disk_operation(Operation& operation) {
     }
     ASSERT(wanted.kind == OperationKind::read);
     if (world_.disk.is_bad(wanted.offset, wanted.size)) {
-        ++surroundings_.disk_faults;
-        ++surroundings_.read_faults;
+        surroundings_.faults.add(FaultKind::read, wanted.offset, wanted.size,
+                                 surroundings_.history.now());
         ++surroundings_.figures.read_errors;
         return -EIO;
     }
     const uint64_t size = world_.disk.read(wanted.offset, {wanted.data, end});
     if (size < end) {  // It was truncated.
-        ++surroundings_.disk_faults;
-        ++surroundings_.read_faults;
+        surroundings_.faults.add(FaultKind::read, wanted.offset, wanted.size,
+                                 surroundings_.history.now());
     }
     return int64_t(size);
 }
@@ -291,6 +299,7 @@ void SimulatedBackend::complete(io::Completion& completion, int64_t result) {
     surroundings_.trace(surroundings_.now_ns);
     surroundings_.trace(uint64_t(completion.operation.kind) << 56 ^ uint64_t(result) << 8 ^
                         uint64_t(completion.operation.fd));
+    surroundings_.trace(completion.operation.offset ^ completion.operation.size << 40);
     done_.push_back(completion);
 }
 
@@ -333,9 +342,9 @@ void SimulatedBackend::poll(io::CompletionList& completed, uint64_t wait_ns) {
         if (!done_.is_empty() && batch_end_ns == until_ns) {
             batch_end_ns = std::min(until_ns, surroundings_.now_ns + surroundings_.swarm.batch_ns);
         }
-        if (surroundings_.is_broken() || surroundings_.is_interrupted) break;
+        if (surroundings_.is_broken()) break;
     }
-    if (done_.is_empty() && !surroundings_.is_broken() && !surroundings_.is_interrupted) {
+    if (done_.is_empty() && !surroundings_.is_broken()) {
         surroundings_.now_ns = std::max(surroundings_.now_ns, until_ns);
     }
     const bool is_idle = done_.is_empty() && surroundings_.now_ns == begun_ns;

@@ -64,8 +64,7 @@ void Client::connect() {
     outstanding_count_ = 0;
     requests_.assign(surroundings_.swarm.depth, {});
     state_ = State::connecting;
-    disk_faults_before_ = surroundings_.disk_faults_before;
-    read_faults_before_ = surroundings_.read_faults_before;
+    sync_faults_before_ = surroundings_.sync_faults_before;
     ++surroundings_.figures.connections;
     connection_ = network_.connect(*this);
     if (!surroundings_.is_healed && may(10 * surroundings_.swarm.stall_client_chance)) {
@@ -183,14 +182,24 @@ void Client::gone() {
 }
 
 void Client::server_hung_up() {
-    if (state_ == State::serving && outstanding_count_ > 0 && !may_lose_replies_) {
-        complain("lost replies: the server ended the connection; " + describe());
-    }
+    judge_end();
     network_.close(connection_);
     gone();
 }
 
-void Client::was_reset() { gone(); }
+void Client::was_reset() {
+    judge_end();
+    gone();
+}
+
+// Whoever is served, and has given no reason, is served until it leaves.
+void Client::judge_end() {
+    const bool may_end = may_lose_replies_ || network_.had_failed_send(connection_);
+    if (state_ != State::serving || may_end) return;
+    const bool is_its_own = has_said_goodbye_ || has_ended_sending_;
+    if (is_its_own && outstanding_count_ == 0) return;
+    complain("was left: the server ended the connection; " + describe());
+}
 
 // Nothing can be done for these requests any more: neither for those that wait for an answer.
 void Client::settled(uint32_t connection, uint64_t received_size) {

@@ -82,6 +82,7 @@ class Client final : public Peer {
     }
     bool may(uint64_t chance) { return random_.chance(chance, 10'000); }
     void hang_up(bool is_abrupt);
+    void judge_end();
     void gone();
     void complain(const std::string& text);
 
@@ -147,8 +148,7 @@ class Client final : public Peer {
     std::vector<std::byte> payload_;
     std::vector<Unsettled> unsettled_;
 
-    uint64_t disk_faults_before_ = 0;  // When the server of this connection was started.
-    uint64_t read_faults_before_ = 0;
+    uint64_t sync_faults_before_ = 0;  // When the server of this connection was started.
     bool is_resting_ = false;
     bool has_said_goodbye_ = false;  // NBD_CMD_DISC.
     bool has_ended_sending_ = false;

@@ -14,6 +14,15 @@ constexpr size_t chunk_head_size = 20;
 constexpr uint16_t chunk_error_bit = 0x8000;
 constexpr size_t judged_hole_max = 64u << 10;
 
+// An unknown type has no payload that could be judged, and no place in a reply.
+size_t least_payload(uint16_t type) {
+    if (type == wire::chunk_none) return 0;
+    if (type == wire::chunk_data) return 9;
+    if (type == wire::chunk_hole) return 12;
+    if (type == wire::chunk_block_status) return 12;
+    return (type & chunk_error_bit) != 0 ? 6 : SIZE_MAX;
+}
+
 }  // namespace
 
 Client::Request* Client::request_of(uint64_t cookie) {
@@ -72,6 +81,10 @@ bool Client::take_chunk() {
     Request* const request = request_of(support::read_u64(unread(), 8));
     if (request == nullptr) return false;
     const std::string_view payload = unread().substr(chunk_head_size, size);
+    if (size < least_payload(type)) {
+        complain("got a chunk that is too short for its type");
+        return false;
+    }
     if ((type & chunk_error_bit) != 0) {
         request->error = std::max<uint32_t>(1, support::read_u32(payload, 0));
     } else if (type == wire::chunk_data || type == wire::chunk_hole) {
@@ -103,7 +116,7 @@ void Client::take_read_chunk(Request& request, uint16_t type, std::string_view p
         size == 0 || request.covered + size > request.size) {
         return complain("got a chunk of a READ that is not its own");
     }
-    if (is_hole && (request.flags & wire::flag_df) != 0 && size != request.size) {
+    if ((request.flags & wire::flag_df) != 0 && size != request.size) {
         return complain("got a part of a READ that it had asked for in one piece");
     }
     request.covered += size;

@@ -200,17 +200,27 @@ void Client::send_request(Request& request) {
     request.stream_end = sent_size_;
 }
 
+// Every error has to have its excuse: a fault that met the request's own blocks, or a sync that has
+// failed.
 void Client::judge_error(const Request& request, uint32_t error) {
-    if (request.must_fail) return;
+    if (request.must_fail) {
+        if (error == wire::einval || error == wire::enospc) return;
+        return complain("got error " + std::to_string(error) + " for a request that is forbidden");
+    }
+    if (error == wire::enotsup && (request.flags & wire::flag_fast_zero) != 0) return;
     const bool is_read =
         request.command == wire::cmd_read || request.command == wire::cmd_block_status;
-    const bool has_excuse = is_read ? surroundings_.read_faults > read_faults_before_
-                                    : surroundings_.disk_faults > disk_faults_before_;
-    const bool is_fast_zero = (request.flags & wire::flag_fast_zero) != 0;
-    if (error == wire::enotsup && is_fast_zero) return;
-    if ((error == wire::eio || error == wire::enospc) && has_excuse) return;
+    const auto has_met = [&](FaultKind kind) {
+        return surroundings_.faults.has_met(kind, request.offset, request.size, request.sent);
+    };
+    const bool is_latched = !is_read && surroundings_.sync_faults > sync_faults_before_;
+    // A write reads the blocks that it covers in part.
+    if (error == wire::eio && (is_latched || has_met(FaultKind::read))) return;
+    if (error == wire::eio && !is_read && has_met(FaultKind::change)) return;
+    if (error == wire::enospc && !is_read && has_met(FaultKind::no_space)) return;
     complain("got error " + std::to_string(error) + " for command " +
-             std::to_string(request.command) + " though nothing had failed");
+             std::to_string(request.command) + " at offset " + std::to_string(request.offset) +
+             " though nothing there had failed");
 }
 
 // The last that is said of a request.

@@ -22,8 +22,13 @@ void Pipe::pop(size_t count) {
     }
 }
 
-Network::Network(const Swarm& swarm, EventQueue& events, const uint64_t& now_ns, uint64_t seed)
-    : swarm_(swarm), events_(events), now_ns_(now_ns), random_(seed, 3) {}
+Network::Network(const Swarm& swarm, EventQueue& events, const uint64_t& now_ns, uint64_t seed,
+                 uint64_t& failed_sends)
+    : swarm_(swarm),
+      events_(events),
+      now_ns_(now_ns),
+      random_(seed, 3),
+      failed_sends_(failed_sends) {}
 
 uint64_t Network::delay_ns() { return 1 + random_.below(2 * swarm_.delay_ns); }
 
@@ -164,6 +169,12 @@ uint32_t Network::index_of(const Connection& connection) const {
     return uint32_t(fds_[size_t(connection.fd) - first_fd]);
 }
 
+uint32_t Network::serving_count() const {
+    return uint32_t(std::ranges::count_if(fds_, [&](int64_t index) {
+        return index >= 0 && !connections_[size_t(index)].is_receive_shut;
+    }));
+}
+
 int64_t Network::accept() {
     if (backlog_.empty()) return -EAGAIN;
     if (!is_healed_ && random_.chance(swarm_.no_descriptor_chance, 10'000)) return -EMFILE;
@@ -183,7 +194,6 @@ int64_t Network::accept() {
     fds_[slot] = index;
     connection.fd = io::Fd(int32_t(slot + first_fd));
     ++open_count_;
-    open_count_max_ = std::max(open_count_max_, open_count_);
     return int64_t(connection.fd);
 }
 
@@ -191,7 +201,8 @@ int64_t Network::receive(io::Fd fd, std::span<const io::IoVector> vectors) {
     Connection& connection = *connection_of(fd);
     Pipe& pipe = connection.to_server;
     if (connection.is_receive_shut) return 0;
-    if (connection.is_reset_at_server) {
+    const bool is_over = pipe.arrived == 0 || !connection.delivers_before_reset;
+    if (connection.is_reset_at_server && is_over) {
         settle(connection, index_of(connection));
         return -ECONNRESET;
     }
@@ -222,6 +233,12 @@ int64_t Network::send(io::Fd fd, std::span<const io::IoVector> vectors) {
     if (connection.is_client_closed) {
         // The first one is taken, and answered with a reset.
         connection.is_reset_at_server = true;
+        connection.delivers_before_reset = random_.coin();
+    }
+    if (!is_healed_ && random_.chance(swarm_.send_error_chance, 10'000)) {
+        connection.had_failed_send = true;
+        ++failed_sends_;
+        return -ENOBUFS;
     }
     if (pipe.size() >= swarm_.to_client_window) return -EAGAIN;
     size_t room = swarm_.to_client_window - pipe.size();
@@ -340,6 +357,7 @@ void Network::happen(const Event& event) {
         case EventKind::reset_reaches_server:
             if (connection.is_server_closed) return;
             connection.is_reset_at_server = true;
+            connection.delivers_before_reset = random_.coin();
             std::erase(backlog_, event.index);
             if (connection.fd == io::Fd::none) {
                 connection.is_server_closed = true;

@@ -67,11 +67,15 @@ struct Connection {
     bool is_receive_shut = false;  // By the server.
     bool is_send_shut = false;
     bool is_settled = false;
+    bool delivers_before_reset = false;  // What had arrived can still be received.
+    bool had_failed_send = false;
 };
 
 class Network {
   public:
-    Network(const Swarm& swarm, EventQueue& events, const uint64_t& now_ns, uint64_t seed);
+    // Counts the sends that fail in `failed_sends`.
+    Network(const Swarm& swarm, EventQueue& events, const uint64_t& now_ns, uint64_t seed,
+            uint64_t& failed_sends);
 
     // Clients.
     uint32_t connect(Peer& peer);  // Refused later on when nobody listens.
@@ -84,6 +88,9 @@ class Network {
     bool is_server_waiting_to_send(uint32_t connection) const;
     bool is_server_waiting_to_receive(uint32_t connection) const;
     bool is_open_at_server(uint32_t connection) const;
+    bool had_failed_send(uint32_t connection) const {
+        return connections_[connection].had_failed_send;
+    }
     bool is_settled(uint32_t connection) const { return connections_[connection].is_settled; }
     uint64_t received_size(uint32_t connection) const {
         return connections_[connection].received_size;
@@ -101,7 +108,7 @@ class Network {
     void close(io::Fd fd);
     Connection* connection_of(io::Fd fd);
     uint32_t open_count() const { return open_count_; }
-    uint32_t open_count_max() const { return open_count_max_; }
+    uint32_t serving_count() const;  // Of them, those that are not being closed.
 
     // The process that served is gone.
     void end_of_server();
@@ -131,13 +138,13 @@ class Network {
     EventQueue& events_;
     const uint64_t& now_ns_;
     Random random_;
+    uint64_t& failed_sends_;
     std::deque<Connection> connections_;
     std::deque<uint32_t> backlog_;
     std::vector<int64_t> fds_;  // From first_fd on: the connection, or -1.
     io::Completion* acceptor_ = nullptr;
     std::vector<io::Completion*> woken_;
     uint32_t open_count_ = 0;
-    uint32_t open_count_max_ = 0;
     bool is_listening_ = false;
     bool is_healed_ = false;
 };

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "simulation/event_queue.h"
+#include "simulation/fault_log.h"
 #include "simulation/history.h"
 #include "simulation/swarm.h"
 
@@ -26,6 +27,7 @@ struct Figures {
     uint64_t short_transfers = 0;
     uint64_t stalls = 0;
     uint64_t truncations = 0;
+    uint64_t failed_sends = 0;
     uint64_t connections_cut = 0;
     uint64_t stalled_clients = 0;
     uint64_t hostile_connections = 0;
@@ -64,15 +66,13 @@ struct Surroundings {
     Figures figures;
     std::string complaint;
     uint64_t trace_hash = 0xcbf29ce484222325;
-    bool is_healed = false;       // No more faults.
-    bool is_interrupted = false;  // The world wants to act between two turns of the server.
+    bool is_healed = false;  // No more faults.
     uint64_t operation_serial = 0;
 
-    // What errors a server has an excuse for; `before`: when it was started.
-    uint64_t disk_faults = 0;
-    uint64_t disk_faults_before = 0;
-    uint64_t read_faults = 0;  // Among them.
-    uint64_t read_faults_before = 0;
+    // What errors a server has an excuse for.
+    FaultLog faults;
+    uint64_t sync_faults = 0;
+    uint64_t sync_faults_before = 0;  // When the server was started.
 
     bool has_sync_failed = false;  // The server was told so.
     Moment sync_failed_at = 0;

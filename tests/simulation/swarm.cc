@@ -36,8 +36,8 @@ void draw_disk(Swarm& swarm, Random& random) {
     swarm.disk_size =
         is_large ? random.logarithmic(4, 64) * mebibyte : random.logarithmic(4, 512) * 4 * kibibyte;
     swarm.alignment = random.coin() ? 512 : 4 * kibibyte;
-    swarm.hole_alignment = 4 * kibibyte;
-    swarm.export_cut = random.coin() ? random.below(swarm.hole_alignment) : 0;
+    swarm.hole_alignment = std::max<uint64_t>(swarm.alignment, uint64_t(512) << random.below(6));
+    swarm.export_cut = random.coin() ? random.below(4 * kibibyte) : 0;
     constexpr std::array<uint64_t, 4> small_cells = {32, 32, 64, 512};
     swarm.cell_size = is_large || swarm.disk_size > 512 * kibibyte
                           ? 512
@@ -98,6 +98,7 @@ void draw_faults(Swarm& swarm, Random& random) {
     swarm.cut_off_chance = rare(30);
     swarm.stall_client_chance = rare(40);
     swarm.stall_payload_chance = rare(60);
+    swarm.send_error_chance = rare(10);
     swarm.no_descriptor_chance = rare(2'000);
     swarm.aborted_accept_chance = rare(1'000);
     swarm.hostile_clients = random.coin() ? random.between(1, 3) : 0;
@@ -167,6 +168,7 @@ constexpr std::array parameters = {
     SwarmParameter{"cut_off_chance", &Swarm::cut_off_chance, true},
     SwarmParameter{"stall_client_chance", &Swarm::stall_client_chance, true},
     SwarmParameter{"stall_payload_chance", &Swarm::stall_payload_chance, true},
+    SwarmParameter{"send_error_chance", &Swarm::send_error_chance, true},
     SwarmParameter{"no_descriptor_chance", &Swarm::no_descriptor_chance, true},
     SwarmParameter{"aborted_accept_chance", &Swarm::aborted_accept_chance, true},
     SwarmParameter{"hostile_clients", &Swarm::hostile_clients, true},

@@ -78,7 +78,7 @@ struct Swarm {
     uint64_t short_transfer_chance;
     uint64_t stall_chance;  // 30 s.
     uint64_t unsupported_hole_chance;
-    uint64_t truncation_chance;  // Per client operation.
+    uint64_t truncation_chance;  // Per turn, of a million.
 
     // Faults of the network, and clients that misbehave.
     uint64_t reset_chance;  // Per client operation, like the next five.
@@ -87,6 +87,7 @@ struct Swarm {
     uint64_t cut_off_chance;  // Hangs up inside a request.
     uint64_t stall_client_chance;
     uint64_t stall_payload_chance;
+    uint64_t send_error_chance;  // Per send of the server: no memory, though the client is there.
     uint64_t no_descriptor_chance;  // Per accept.
     uint64_t aborted_accept_chance;
     uint64_t hostile_clients;

@@ -104,7 +104,8 @@ World::World(uint64_t seed, const Swarm& swarm, Telling telling)
     : surroundings_(swarm, seed),
       random_(seed, 5),
       disk_(swarm.disk_size, seed),
-      network_(surroundings_.swarm, surroundings_.events, surroundings_.now_ns, seed),
+      network_(surroundings_.swarm, surroundings_.events, surroundings_.now_ns, seed,
+               surroundings_.figures.failed_sends),
       log_(std::make_unique<ServerLog>(surroundings_, telling)) {
     for (uint32_t index = 0; index < swarm.clients; ++index) {
         clients_.push_back(std::make_unique<Client>(surroundings_, network_, index));
@@ -151,11 +152,10 @@ void World::start_server() {
     disk_.sync_all();
     judge(Crash::process);
     surroundings_.history.everything_was_synced();
-    surroundings_.disk_faults_before = surroundings_.disk_faults;
-    surroundings_.read_faults_before = surroundings_.read_faults;
+    surroundings_.sync_faults_before = surroundings_.sync_faults;
     surroundings_.has_sync_failed = false;
     report_.reset();
-    const uint64_t seed = surroundings_.seed + ++lives_;
+    const uint64_t seed = Random::mix(surroundings_.seed + ++lives_);
     const InsideOfServer inside;
     auto backend =
         std::make_unique<SimulatedBackend>(SimulatedBackend::World{.surroundings = surroundings_,
