@@ -70,10 +70,14 @@ WriteId History::decode(uint64_t cell, std::span<const std::byte> bytes) const {
     return difference == 0 ? id : garbled;
 }
 
-// Such a cell may be torn: one half of it is of one write, the other of another.
-bool History::straddles_sectors(uint64_t cell) const {
-    const uint64_t offset = offset_of(cell);
-    return offset / sector_size != (offset + layout_.cell_size - 1) / sector_size;
+// A cell that lies in two sectors may be of two writes: while one is on its way, and after one that
+// ended in the middle.
+bool History::may_be_torn(uint64_t index, Moment sent) const {
+    const uint64_t offset = offset_of(index);
+    const bool is_in_one = offset / sector_size == (offset + layout_.cell_size - 1) / sector_size;
+    if (is_in_one) return false;
+    const Cell& cell = cells_[index];
+    return cell.torn_at > 0 || cell.writes_pending > 0 || cell.settled_at >= sent;
 }
 
 WriteId History::begin_write(WriteKind kind, uint64_t offset, uint64_t size) {
@@ -85,34 +89,37 @@ WriteId History::begin_write(WriteKind kind, uint64_t offset, uint64_t size) {
         offset + size <= layout_.shift ? 0 : (offset + size - layout_.shift) / layout_.cell_size;
     const WriteId id = WriteId(writes_.size());
     writes_.push_back({.kind = kind,
-                       .has_succeeded = false,
                        .is_durable = false,
                        .first_cell = uint32_t(first),
                        .end_cell = uint32_t(std::max(first, std::min(end, cell_count()))),
                        .sent = next_moment(),
                        .settled = never,
                        .arrived_never = never});
-    if (kind == WriteKind::data) return id;
-    // What is zeroed in part may be zeroed as a whole in the end, by two of them.
     for (uint64_t cell = first; cell < writes_[id].end_cell; ++cell) {
-        ++cells_[cell].zero_writes_pending;
+        ++cells_[cell].writes_pending;
+        if (kind != WriteKind::data) ++cells_[cell].zero_writes_pending;
     }
     return id;
 }
 
-void History::settle(Write& write) {
+// `is_whole`: all of it is there, and nothing else.
+void History::settle(Write& write, bool is_whole) {
     if (write.settled != never) return;
     write.settled = now_;
-    if (write.kind == WriteKind::data) return;
-    for (uint64_t cell = write.first_cell; cell < write.end_cell; ++cell) {
-        --cells_[cell].zero_writes_pending;
-        cells_[cell].zeros_settled = now_;
+    for (uint64_t index = write.first_cell; index < write.end_cell; ++index) {
+        Cell& cell = cells_[index];
+        --cell.writes_pending;
+        cell.settled_at = now_;
+        if (!is_whole) cell.torn_at = now_;
+        if (write.kind == WriteKind::data) continue;
+        --cell.zero_writes_pending;
+        cell.zeros_settled = now_;
     }
 }
 
 void History::write_settled(WriteId id) {
     next_moment();
-    settle(writes_[id]);
+    settle(writes_[id], false);
 }
 
 void History::write_never_arrived(WriteId id) {
@@ -123,8 +130,7 @@ void History::write_never_arrived(WriteId id) {
 void History::write_succeeded(WriteId id) {
     next_moment();
     Write& write = writes_[id];
-    settle(write);
-    write.has_succeeded = true;
+    settle(write, write.kind != WriteKind::trim);
     if (write.kind == WriteKind::trim) return;
     const WriteId shown = write.kind == WriteKind::data ? id : zeros;
     for (uint64_t index = write.first_cell; index < write.end_cell; ++index) {
@@ -137,6 +143,7 @@ void History::write_succeeded(WriteId id) {
         }
         if (write.sent < cell.known[0].sent) continue;
         if (write.sent < cell.reverted_at) continue;  // It was done, and then undone.
+        if (write.sent > cell.torn_at) cell.torn_at = 0;
         cell.known[1] = cell.known[0];
         cell.known[0] = {.id = shown, .sent = write.sent, .since = now_};
     }
@@ -208,14 +215,15 @@ const char* History::judge_cell(Cell& cell, WriteId id, Moment sent) {
 }
 
 template <typename Visit>
-std::string History::for_each_cell(uint64_t offset, std::span<const std::byte> bytes, Visit visit) {
+std::string History::for_each_cell(Moment sent, uint64_t offset, std::span<const std::byte> bytes,
+                                   Visit visit) {
     const uint64_t size = layout_.cell_size;
     uint64_t cell = offset <= layout_.shift ? 0 : (offset - layout_.shift + size - 1) / size;
     for (; cell < cell_count() && offset_of(cell) + size <= offset + bytes.size(); ++cell) {
         const WriteId id = decode(cell, bytes.subspan(offset_of(cell) - offset, size));
         if (cells_[cell].is_forgotten) continue;
         if (id == garbled) {
-            if (straddles_sectors(cell)) continue;
+            if (may_be_torn(cell, sent)) continue;
             return complaint("shows bytes that nobody wrote", cell, id);
         }
         const char* const text = visit(cells_[cell], id);
@@ -224,9 +232,20 @@ std::string History::for_each_cell(uint64_t offset, std::span<const std::byte> b
     return {};
 }
 
+// Also those that lie there in part.
+template <typename Visit>
+void History::for_each_cell_at(uint64_t offset, uint64_t size, Visit visit) {
+    const uint64_t begin =
+        offset < layout_.shift ? 0 : (offset - layout_.shift) / layout_.cell_size;
+    for (uint64_t index = begin; index < cell_count() && offset_of(index) < offset + size;
+         ++index) {
+        visit(cells_[index]);
+    }
+}
+
 std::string History::judge_read(Moment sent, uint64_t offset, std::span<const std::byte> bytes) {
     next_moment();
-    return for_each_cell(offset, bytes,
+    return for_each_cell(sent, offset, bytes,
                          [&](Cell& cell, WriteId id) { return judge_cell(cell, id, sent); });
 }
 
@@ -234,28 +253,27 @@ void History::rebase(Cell& cell, WriteId id) {
     cell.known[1] = cell.known[0] = {.id = id, .sent = now_, .since = now_};
     cell.observed = cell.observed_before = zeros;
     cell.observed_at = now_;
+    cell.torn_at = 0;
 }
 
 std::string History::judge_survivors(Crash crash, std::span<const std::byte> bytes) {
     next_moment();
-    for (Write& write : writes_) settle(write);
+    for (Write& write : writes_) settle(write, false);
     next_moment();
     const auto judge = [&](Cell& cell, WriteId id) -> const char* {
-        const Known& expected = crash == Crash::power ? cell.durable : cell.known[0];
-        const char* text = nullptr;
         if (id != zeros && writes_[id].arrived_never == 0) {
-            text = "shows, after a crash, a write that never was whole";
-        } else if (!may_show(cell, id, expected)) {
-            text = crash == Crash::power ? "lost a durable write in a power cut"
-                                         : "lost an answered write when the process was killed";
+            return "shows, after a crash, a write that never was whole";
         }
-        return text;
+        if (!may_show(cell, id, cell.durable)) return "lost a durable write";
+        if (crash == Crash::power) return nullptr;
+        if (!may_show(cell, id, cell.known[0])) return "lost an answered write";
+        return judge_order(cell, id, now_);
     };
-    std::string found = for_each_cell(0, bytes, judge);
+    std::string found = for_each_cell(0, 0, bytes, judge);
     // What is torn or cut off stays unknown until it is written again.
     std::vector<bool> is_known(cell_count(), false);
     for (Cell& cell : cells_) cell.is_forgotten = false;
-    for_each_cell(0, bytes, [&](Cell& cell, WriteId id) -> const char* {
+    for_each_cell(0, 0, bytes, [&](Cell& cell, WriteId id) -> const char* {
         rebase(cell, id);
         if (crash == Crash::power) cell.durable = cell.known[0];
         is_known[size_t(&cell - cells_.data())] = true;
@@ -271,10 +289,13 @@ std::string History::judge_survivors(Crash crash, std::span<const std::byte> byt
 
 std::string History::judge_reverted(uint64_t offset, std::span<const std::byte> bytes) {
     next_moment();
-    return for_each_cell(offset, bytes, [&](Cell& cell, WriteId id) -> const char* {
+    // One half of a cell may be gone, or come back, without the other.
+    for_each_cell_at(offset, bytes.size(), [&](Cell& cell) { cell.torn_at = now_; });
+    return for_each_cell(0, offset, bytes, [&](Cell& cell, WriteId id) -> const char* {
         const bool is_allowed = may_show(cell, id, cell.durable);
         // A write to the same block that had read it before may bring back what is gone now.
         rebase(cell, id);
+        cell.torn_at = now_;
         cell.reverted_at = now_;
         cell.known[0] = {.id = cell.durable.id, .sent = cell.durable.sent, .since = now_};
         return is_allowed ? nullptr : "lost a durable write in a failed sync";
@@ -282,13 +303,10 @@ std::string History::judge_reverted(uint64_t offset, std::span<const std::byte> 
 }
 
 void History::forget(uint64_t offset, uint64_t size) {
-    for (uint64_t cell = 0; cell < cell_count(); ++cell) {
-        const uint64_t begin = offset_of(cell);
-        if (begin < offset + size && offset < begin + layout_.cell_size) {
-            cells_[cell].is_forgotten = true;
-            cells_[cell].forgotten_at = now_;
-        }
-    }
+    for_each_cell_at(offset, size, [&](Cell& cell) {
+        cell.is_forgotten = true;
+        cell.forgotten_at = now_;
+    });
 }
 
 std::string History::complaint(const char* text, uint64_t cell, WriteId id) const {

@@ -83,7 +83,6 @@ class History {
 
     struct Write {
         WriteKind kind;
-        bool has_succeeded;
         bool is_durable;
         uint32_t first_cell;
         uint32_t end_cell;
@@ -108,6 +107,9 @@ class History {
         uint32_t zero_writes_pending = 0;
         Moment zeros_settled = 0;  // The last write of zeros that was settled.
         Moment reverted_at = 0;
+        uint32_t writes_pending = 0;
+        Moment settled_at = 0;  // The last write, whatever became of it.
+        Moment torn_at = 0;     // Since then it may be of two writes; 0: it is not.
         bool is_forgotten = false;
         Moment forgotten_at = 0;
     };
@@ -119,17 +121,20 @@ class History {
 
     uint64_t word_of(WriteId id, uint64_t cell, uint64_t index) const;
     WriteId decode(uint64_t cell, std::span<const std::byte> bytes) const;
-    bool straddles_sectors(uint64_t cell) const;
+    bool may_be_torn(uint64_t index, Moment sent) const;
     Moment settled_of(const Cell& cell, WriteId id) const;
     bool may_show(const Cell& cell, WriteId id, const Known& known) const;
     const char* judge_cell(Cell& cell, WriteId id, Moment sent);
     const char* judge_order(Cell& cell, WriteId id, Moment sent);
-    void settle(Write& write);
+    void settle(Write& write, bool is_whole);
     void rebase(Cell& cell, WriteId id);
     void raise_durable(WriteId id);
     std::string complaint(const char* text, uint64_t cell, WriteId id) const;
     template <typename Visit>
-    std::string for_each_cell(uint64_t offset, std::span<const std::byte> bytes, Visit visit);
+    void for_each_cell_at(uint64_t offset, uint64_t size, Visit visit);
+    template <typename Visit>
+    std::string for_each_cell(Moment sent, uint64_t offset, std::span<const std::byte> bytes,
+                              Visit visit);
 
     const Layout layout_;
     Moment now_ = 0;

@@ -256,7 +256,8 @@ void World::judge(Crash crash) {
         std::min(disk_.size(), surroundings_.swarm.disk_size - surroundings_.swarm.export_cut);
     const std::string found =
         surroundings_.history.judge_survivors(crash, disk_.bytes().first(size));
-    if (!found.empty()) surroundings_.complain("after the end of the server: " + found);
+    const std::string what = crash == Crash::power ? "after a power cut: " : "after its end: ";
+    if (!found.empty()) surroundings_.complain(what + found);
 }
 
 void World::server_stopped(server::StopReport report) { report_ = report; }
