@@ -21,6 +21,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of real time: a world that takes longer turns without an end. Most take a few milliseconds.
+constexpr unsigned world_seconds_max = 300;
+
 static_assert(sizeof(Figures) % sizeof(uint64_t) == 0);
 using FigureArray = std::array<uint64_t, sizeof(Figures) / sizeof(uint64_t)>;
 
@@ -64,6 +67,7 @@ void fail(Report& report, uint64_t seed, const std::string& complaint) {
 
 void run_seed(const CampaignOptions& options, uint64_t seed, Report& report) {
     report.current_seed = seed;
+    alarm(world_seconds_max);
     const Swarm swarm = swarm_of(seed, options.settings);
     const auto telling = options.is_verbose ? World::Telling::everything : World::Telling::nothing;
     const Verdict verdict = World(seed, swarm, telling).run();
@@ -73,7 +77,8 @@ void run_seed(const CampaignOptions& options, uint64_t seed, Report& report) {
     if (!verdict.complaint.empty()) return fail(report, seed, verdict.complaint);
     if (!options.runs_twice) return;
     const Verdict again = World(seed, swarm).run();
-    if (again.trace_hash != verdict.trace_hash) fail(report, seed, "two runs left two traces");
+    const bool is_same = again.trace_hash == verdict.trace_hash && again.complaint.empty();
+    if (!is_same) fail(report, seed, "the second run (--twice) left another trace");
 }
 
 void work(const CampaignOptions& options, uint32_t job, Shared& shared) {
@@ -87,6 +92,15 @@ void work(const CampaignOptions& options, uint32_t job, Shared& shared) {
     }
     if (report.has_failed) shared.is_over = true;
     report.mark_hits = probe::mark_hits;
+}
+
+std::string end_of(int status) {
+    if (WIFEXITED(status)) return "ended with exit code " + std::to_string(WEXITSTATUS(status));
+    const int number = WTERMSIG(status);
+    std::string text = std::string("ended by ") + strsignal(number);
+    if (number == SIGABRT) text += ": an assertion, see above";
+    if (number == SIGALRM) text += ": the world does not end";
+    return text;
 }
 
 void collect(const CampaignOptions& options, const Report& report, CampaignResult& result) {
@@ -124,6 +138,7 @@ Swarm swarm_of(uint64_t seed, const std::vector<std::pair<std::string, uint64_t>
 CampaignResult run_campaign(const CampaignOptions& options) {
     static Shared& shared = make_shared_memory();
     const Clock::time_point begin = Clock::now();
+    (void)swarm_of(options.first_seed, options.settings);  // Ends here if a name is unknown.
     shared.is_over = false;
     std::vector<pid_t> processes;
     std::fflush(nullptr);
@@ -142,11 +157,9 @@ CampaignResult run_campaign(const CampaignOptions& options) {
         int status = 0;
         waitpid(processes[job], &status, 0);
         Report& report = shared.reports[job];
-        if (WIFSIGNALED(status)) {
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
             shared.is_over = true;
-            fail(report, report.current_seed,
-                 std::string("ended by ") + strsignal(WTERMSIG(status)) +
-                     (WTERMSIG(status) == SIGABRT ? ": an assertion, see above" : ""));
+            fail(report, report.current_seed, end_of(status));
         }
         collect(options, report, result);
     }

@@ -178,6 +178,7 @@ void Client::gone() {
     if (network_.is_settled(connection_)) {
         settled(connection_, network_.received_size(connection_));
     }
+    if (is_finishing_ && operations_left_ == 0) is_leaving_ = true;
     if (!is_leaving_) schedule(random_.below(reconnect_ns_max));
 }
 
@@ -219,6 +220,13 @@ void Client::settled(uint32_t connection, uint64_t received_size) {
     for (const Request& request : requests_) {
         if (request.is_outstanding && request.write != 0) settle(request.write, request.stream_end);
     }
+}
+
+void Client::finish(uint64_t operations) {
+    if (stall_ != Stall::none || has_said_goodbye_ || has_ended_sending_) hang_up(true);
+    is_finishing_ = true;
+    operations_left_ = operations;
+    if (may_send()) schedule(0);
 }
 
 void Client::leave() {

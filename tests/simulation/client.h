@@ -25,14 +25,13 @@ class Client final : public Peer {
     void start();                   // Connects, a little later.
     void act(uint64_t generation);  // Its event has come.
 
-    // Sends nothing new; done once everything is answered.
-    void rest() { is_resting_ = true; }
+    // The world is healed: sends this many more requests, and leaves once they are answered.
+    void finish(uint64_t operations);
+    bool has_finished() const { return is_finishing_ && operations_left_ == 0 && is_away(); }
     void leave();                           // Hangs up, and does not come back.
     void read_all() { reads_all_ = true; }  // Reads every byte once, and does nothing else.
     bool has_read_all() const { return read_all_offset_ == all_read; }
-    bool is_idle() const { return outstanding_count_ == 0; }
-    bool is_connected() const { return state_ != State::away; }
-    uint64_t operations_begun() const { return operations_begun_; }
+    bool is_away() const { return state_ == State::away; }
     std::string describe() const;
 
     // The server is asked to stop, or was killed: an end of the connection is no complaint.
@@ -144,12 +143,12 @@ class Client final : public Peer {
     std::vector<Request> requests_;
     uint32_t outstanding_count_ = 0;
     uint64_t cookie_serial_ = 0;
-    uint64_t operations_begun_ = 0;
     std::vector<std::byte> payload_;
     std::vector<Unsettled> unsettled_;
 
     uint64_t sync_faults_before_ = 0;  // When the server of this connection was started.
-    bool is_resting_ = false;
+    bool is_finishing_ = false;
+    uint64_t operations_left_ = 0;   // To be answered, of those that finish() asked for.
     bool has_said_goodbye_ = false;  // NBD_CMD_DISC.
     bool has_ended_sending_ = false;
     bool may_lose_replies_ = false;

@@ -22,9 +22,10 @@ constexpr uint64_t read_all_size = 64u << 10;
 void Client::issue() {
     const Swarm& swarm = surroundings_.swarm;
     uint32_t slot = 0;
-    while (!is_resting_ && outstanding_count_ < swarm.depth) {
+    while (outstanding_count_ < swarm.depth) {
+        if (is_finishing_ && outstanding_count_ >= operations_left_) return;
         const bool is_enough = surroundings_.figures.client_operations >= swarm.operations;
-        if (is_enough && !reads_all_) return;
+        if (is_enough && !reads_all_ && !is_finishing_) return;
         if (network_.unsent_size(connection_) > unsent_size_max) return;
         while (requests_[slot].is_outstanding) ++slot;
         Request& request = requests_[slot];
@@ -32,7 +33,6 @@ void Client::issue() {
         request.cookie = (++cookie_serial_ << 16) | slot;
         if (!choose(request)) return;
         ++surroundings_.figures.client_operations;
-        ++operations_begun_;
         ++outstanding_count_;
         request.is_outstanding = true;
         send_request(request);
@@ -227,6 +227,7 @@ void Client::judge_error(const Request& request, uint32_t error) {
 void Client::answer(Request& request, uint32_t error) {
     History& history = surroundings_.history;
     ++surroundings_.figures.operations_answered;
+    surroundings_.trace(request.cookie ^ uint64_t(error) << 48);
     request.is_outstanding = false;
     --outstanding_count_;
     const bool is_change = request.write != 0;
@@ -247,6 +248,8 @@ void Client::answer(Request& request, uint32_t error) {
         }
         if (request.command == wire::cmd_flush) history.flush_succeeded(request.sent);
     }
+    if (is_finishing_ && operations_left_ > 0) --operations_left_;
+    if (is_finishing_ && operations_left_ == 0 && outstanding_count_ == 0) return leave();
     if (stall_ == Stall::none && !is_act_scheduled_) {
         const uint64_t think_ns = surroundings_.swarm.think_ns;
         schedule(think_ns > 0 ? random_.below(2 * think_ns) : 0);

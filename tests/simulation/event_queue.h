@@ -43,7 +43,6 @@ class EventQueue {
 
     bool is_empty() const { return heap_.empty(); }
     uint64_t next_time_ns() const { return heap_.front().time_ns; }
-    size_t count() const { return heap_.size(); }
 
     void schedule(uint64_t time_ns, EventKind kind, uint32_t index, uint64_t value = 0) {
         heap_.push_back({.time_ns = time_ns,

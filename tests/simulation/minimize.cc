@@ -55,7 +55,7 @@ int minimize(const CampaignOptions& options) {
                              parameter.name == "depth";
         if (is_work) shrink(options, settings, parameter);
     }
-    std::string command = "simulate --seed " + std::to_string(options.first_seed);
+    std::string command = "scripts/simulate --seed " + std::to_string(options.first_seed);
     if (options.mutant != probe::Mutant::none) {
         command += " --mutant " + std::string(probe::mutant_names[size_t(options.mutant)]);
     }

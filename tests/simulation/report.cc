@@ -12,13 +12,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json figures_of(const CampaignResult& result) {
+Json figures_of(const Options& options, const CampaignResult& result) {
     const Figures& figures = result.figures;
+    const double process_seconds = std::max(result.seconds * options.jobs, 0.001);
     return {{"seeds", result.worlds},
             {"client operations", figures.client_operations},
             {"client operations answered", figures.operations_answered},
-            {"client operations per second",
-             uint64_t(double(figures.client_operations) / std::max(result.seconds, 0.001))},
+            {"client operations per second and process",
+             uint64_t(double(figures.client_operations) / process_seconds)},
             {"bytes written", figures.bytes_written},
             {"bytes read", figures.bytes_read},
             {"disk operations", figures.disk_operations},
@@ -30,6 +31,7 @@ Json figures_of(const CampaignResult& result) {
             {"short transfers", figures.short_transfers},
             {"stalls of the disk", figures.stalls},
             {"truncations", figures.truncations},
+            {"failed sends", figures.failed_sends},
             {"connections cut", figures.connections_cut},
             {"clients that stalled", figures.stalled_clients},
             {"hostile connections", figures.hostile_connections},
@@ -47,12 +49,21 @@ void write_report(const Options& options, Json report) {
     if (!file) std::fprintf(stderr, "simulate: cannot write %s\n", options.report_path.c_str());
 }
 
-std::string replay_of(const Options& options, uint64_t seed) {
-    std::string command = "scripts/simulate --seed " + std::to_string(seed);
+// What the seeds do not say.
+std::string choices_of(const Options& options) {
+    std::string command;
+    if (options.runs_twice) command += " --twice";
     if (!options.mutant.empty()) command += " --mutant " + options.mutant;
     for (const auto& [name, value] : options.settings) {
         command += " --set " + name + "=" + std::to_string(value);
     }
+    return command;
+}
+
+std::string campaign_command(const Options& options, const CampaignResult& result) {
+    std::string command = "scripts/simulate --first-seed " + std::to_string(options.first_seed) +
+                          " --seeds " + std::to_string(result.worlds) + choices_of(options);
+    if (options.checks_marks) command += " --marks";
     return command;
 }
 
@@ -68,7 +79,9 @@ std::vector<std::string_view> missing_marks(const CampaignResult& result) {
 }  // namespace
 
 int report_campaign(const Options& options, const CampaignResult& result) {
-    const Json figures = figures_of(result);
+    std::vector<std::string_view> missing;
+    if (options.checks_marks) missing = missing_marks(result);
+    const Json figures = figures_of(options, result);
     for (const auto& [name, value] : figures.items()) {
         std::printf("%-32s %s\n", name.c_str(), value.dump().c_str());
     }
@@ -78,21 +91,24 @@ int report_campaign(const Options& options, const CampaignResult& result) {
         marks[std::string(probe::mark_names[index])] = result.mark_hits[index];
     }
     write_report(options, {{"harness", "simulation"},
-                           {"command", "scripts/simulate --seeds " + std::to_string(options.seeds) +
-                                           " --first-seed " + std::to_string(options.first_seed)},
+                           {"command", campaign_command(options, result)},
                            {"seed", options.first_seed},
                            {"seconds", result.seconds},
                            {"figures", figures},
                            {"marks", marks},
-                           {"violations", result.has_failed ? 1 : 0}});
+                           {"violations", missing.size() + (result.has_failed ? 1 : 0)}});
     if (result.has_failed) {
-        std::printf("FAILED: seed %llu: %s\nTo see it again: %s\n",
-                    static_cast<unsigned long long>(result.failed_seed), result.complaint.c_str(),
-                    replay_of(options, result.failed_seed).c_str());
+        std::printf(
+            "FAILED: seed %llu: %s\nTo see it again: %s\n",
+            static_cast<unsigned long long>(result.failed_seed), result.complaint.c_str(),
+            ("scripts/simulate --seed " + std::to_string(result.failed_seed) + choices_of(options))
+                .c_str());
         return 1;
     }
-    if (!options.checks_marks) return 0;
-    const std::vector<std::string_view> missing = missing_marks(result);
+    if (result.worlds == 0) {
+        std::puts("FAILED: no world was run");
+        return 1;
+    }
     for (const std::string_view mark : missing) {
         std::printf("FAILED: the mark %s was never hit\n", std::string(mark).c_str());
     }

@@ -94,7 +94,8 @@ OutsideOfServer::~OutsideOfServer() { is_inside = was_inside_; }
 
 void end_of_server_memory() {
     if (used > kept_size) madvise(region + kept_size, region_size - kept_size, MADV_DONTNEED);
-    used = 0;
+    // Elsewhere each time: two runs of a seed that depends on addresses leave two traces.
+    used = (used / alignment_min * 40'503 % 4096) * alignment_min;
     free_pieces.fill(nullptr);
 }
 

@@ -27,7 +27,7 @@ class OutsideOfServer {
     OutsideOfServer& operator=(const OutsideOfServer&) = delete;
 
   private:
-    bool was_inside_;
+    [[maybe_unused]] bool was_inside_;  // Unused under a sanitizer.
 };
 
 void end_of_server_memory();

@@ -18,9 +18,9 @@ namespace {
 constexpr uint64_t second_ns = 1'000'000'000;
 constexpr uint64_t mebibyte = 1u << 20;
 
-// What is on its way when a world heals may stall for 30 s, and clients may hold memory for their
-// transfer timeout.
-constexpr uint64_t healing_ns_max = 200 * second_ns;
+// What is on its way when a world heals may stall for 30 s; after that a request takes no minute.
+constexpr uint64_t healing_ns_max = 90 * second_ns;
+constexpr uint64_t operations_at_last = 20;
 
 // A world ends, however slow its disk and its network are.
 constexpr uint64_t life_ns_max = 100'000 * second_ns;
@@ -174,6 +174,8 @@ void World::crash_at_start() {
     while (random_.chance(1, 4)) {
         if (!random_.chance(surroundings_.swarm.power_cut_chance, 64)) return;
         ++surroundings_.figures.power_cuts;
+        if (random_.coin())
+            disk_.end_sync(random_.between(0, disk_.begin_sync()));  // A part of it.
         disk_.cut_power();
         judge(Crash::power);
     }
@@ -187,6 +189,9 @@ void World::turn(uint64_t wait_ns) {
 bool World::turn_until(bool (World::*condition)() const, uint64_t within_ns) {
     const uint64_t deadline_ns = surroundings_.now_ns + within_ns;
     while (!(this->*condition)() && !surroundings_.is_broken()) {
+        if (is_stopping_ && random_.chance(surroundings_.swarm.kill_chance, 2'000)) {
+            is_killed_at_stop_ = !surroundings_.is_healed;
+        }
         if (surroundings_.now_ns >= deadline_ns) return false;
         turn(deadline_ns - surroundings_.now_ns);
     }
@@ -222,8 +227,9 @@ void World::maybe_end_server() {
     const Swarm& swarm = surroundings_.swarm;
     const uint64_t seen = std::exchange(operations_seen_, surroundings_.figures.client_operations);
     const uint64_t begun = operations_seen_ - seen;
+    // And seldom, also between them: while clients negotiate, stall, or wait.
     const auto happens = [&](uint64_t chance) {
-        return begun > 0 && random_.chance(chance * begun, 10'000);
+        return random_.chance(chance * begun, 10'000) || random_.chance(chance, 1'000'000);
     };
     if (surroundings_.is_broken()) return;
     if (happens(swarm.kill_chance)) {
@@ -270,15 +276,22 @@ void World::stop_server(bool must_be_clean) {
         server_->server.stop(io::bind<&World::server_stopped>(this));
     }
     const uint64_t grace_ns = surroundings_.swarm.shutdown_grace_ns;
-    if (!turn_until(&World::is_stopped, grace_ns + 5 * second_ns)) {
+    is_stopping_ = true;
+    is_killed_at_stop_ = false;
+    const bool is_over = turn_until(&World::is_over, grace_ns + 5 * second_ns);
+    is_stopping_ = false;
+    if (!is_over) {
         if (surroundings_.is_broken()) return;
         return surroundings_.complain("the server does not stop within its grace time");
     }
+    if (!is_stopped()) return kill_server(random_.coin());  // In the middle of its drain.
     if (must_be_clean && !report_->is_clean) return surroundings_.complain("the stop is not clean");
     if (!report_->is_clean) return kill_server(random_.coin());
 
-    const bool is_durable = report_->failed_exports == 0 && !surroundings_.has_sync_failed;
-    if (is_durable) surroundings_.history.everything_is_durable();
+    if ((report_->failed_exports > 0) != surroundings_.has_sync_failed) {
+        return surroundings_.complain("the stop does not tell whether a sync has failed");
+    }
+    if (report_->failed_exports == 0) surroundings_.history.everything_is_durable();
     {
         const InsideOfServer inside;
         delete std::exchange(server_, nullptr);
@@ -294,8 +307,8 @@ void World::stop_server(bool must_be_clean) {
     judge(cuts_power ? Crash::power : Crash::process);
 }
 
-bool World::are_clients_idle() const {
-    return std::ranges::all_of(clients_, [](const auto& client) { return client->is_idle(); });
+bool World::have_clients_finished() const {
+    return std::ranges::all_of(clients_, [](const auto& client) { return client->has_finished(); });
 }
 
 bool World::are_clients_away() const { return server_->server.connection_count() == 0; }
@@ -305,15 +318,14 @@ void World::heal() {
     surroundings_.is_healed = true;
     network_.heal();
     for (const auto& client : hostile_clients_) client->leave();
-    for (const auto& client : clients_) client->rest();
-    if (!turn_until(&World::are_clients_idle, healing_ns_max)) {
+    for (const auto& client : clients_) client->finish(operations_at_last);
+    if (!turn_until(&World::have_clients_finished, healing_ns_max)) {
         std::string text = "requests stay unanswered though nothing fails any more";
         for (const auto& client : clients_) {
-            if (!client->is_idle()) text += "; " + client->describe();
+            if (!client->has_finished()) text += "; " + client->describe();
         }
         return surroundings_.complain(text);
     }
-    for (const auto& client : clients_) client->leave();
     if (!turn_until(&World::are_clients_away, healing_ns_max)) {
         return surroundings_.complain("connections stay though every client has left");
     }

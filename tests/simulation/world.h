@@ -61,7 +61,8 @@ class World {
     void read_all_back();
 
     bool is_stopped() const { return report_.has_value(); }
-    bool are_clients_idle() const;
+    bool is_over() const { return is_stopped() || is_killed_at_stop_; }
+    bool have_clients_finished() const;
     bool are_clients_away() const;
     bool is_read_back() const { return clients_.back()->has_read_all(); }
 
@@ -77,6 +78,8 @@ class World {
     uint64_t operations_seen_ = 0;
     uint64_t lives_ = 0;
     bool is_truncated_ = false;
+    bool is_stopping_ = false;
+    bool is_killed_at_stop_ = false;
 };
 
 }  // namespace blockd::simulation
