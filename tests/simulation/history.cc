@@ -77,6 +77,8 @@ bool History::may_be_torn(uint64_t index, Moment sent) const {
     const bool is_in_one = offset / sector_size == (offset + layout_.cell_size - 1) / sector_size;
     if (is_in_one) return false;
     const Cell& cell = cells_[index];
+    // The answer to a read may be older than all that is known by now.
+    if (cell.known[0].since >= sent) return true;
     return cell.torn_at > 0 || cell.writes_pending > 0 || cell.settled_at >= sent;
 }
 
