@@ -105,8 +105,10 @@ void Disk::end_sync(uint64_t began) {
     }
     // What came since stays volatile.
     const uint64_t left = versions_.size() - began;
-    std::memmove(version_bytes_.data(), version_bytes_.data() + began * sector_size,
-                 left * sector_size);
+    if (left > 0) {
+        std::memmove(version_bytes_.data(), version_bytes_.data() + began * sector_size,
+                     left * sector_size);
+    }
     version_bytes_.resize(left * sector_size);
     for (uint64_t index = 0; index < began; ++index) newest_[versions_[index].sector] = none;
     versions_.erase(versions_.begin(), versions_.begin() + int64_t(began));

@@ -274,7 +274,10 @@ std::string History::judge_survivors(Crash crash, std::span<const std::byte> byt
     std::string found = for_each_cell(0, 0, bytes, judge);
     // What is torn or cut off stays unknown until it is written again.
     std::vector<bool> is_known(cell_count(), false);
-    for (Cell& cell : cells_) cell.is_forgotten = false;
+    for (Cell& cell : cells_) {
+        if (cell.is_forgotten) cell.durable = {};  // Nothing was known of it.
+        cell.is_forgotten = false;
+    }
     for_each_cell(0, 0, bytes, [&](Cell& cell, WriteId id) -> const char* {
         rebase(cell, id);
         if (crash == Crash::power) cell.durable = cell.known[0];
