@@ -295,13 +295,15 @@ std::string History::judge_survivors(Crash crash, std::span<const std::byte> byt
 std::string History::judge_reverted(uint64_t offset, std::span<const std::byte> bytes) {
     next_moment();
     // One half of a cell may be gone, or come back, without the other.
-    for_each_cell_at(offset, bytes.size(), [&](Cell& cell) { cell.torn_at = now_; });
+    for_each_cell_at(offset, bytes.size(), [&](Cell& cell) {
+        cell.torn_at = now_;
+        cell.reverted_at = now_;  // Also of those that are forgotten: an answer may be on its way.
+    });
     return for_each_cell(0, offset, bytes, [&](Cell& cell, WriteId id) -> const char* {
         const bool is_allowed = may_show(cell, id, cell.durable);
         // A write to the same block that had read it before may bring back what is gone now.
         rebase(cell, id);
         cell.torn_at = now_;
-        cell.reverted_at = now_;
         cell.known[0] = {.id = cell.durable.id, .sent = cell.durable.sent, .since = now_};
         return is_allowed ? nullptr : "lost a durable write in a failed sync";
     });
