@@ -339,7 +339,7 @@ void World::read_all_back() {
         std::make_unique<Client>(surroundings_, network_, uint32_t(clients_.size())));
     clients_.back()->read_all();
     clients_.back()->start();
-    if (!turn_until(&World::is_read_back, healing_ns_max)) {
+    if (!turn_until(&World::is_read_back, life_ns_max)) {  // A large disk, a slow network.
         return surroundings_.complain("the disk cannot be read back: " +
                                       clients_.back()->describe());
     }
