@@ -30,6 +30,7 @@ Copy::Copy(Endpoint& source, Endpoint& target, const Options& options)
              .alignment = common_alignment(source, target)}),
       buffers_(options.requests, fitting_request_size(source, target, options.request_size)),
       slots_(std::make_unique<Slot[]>(options.requests)),
+      window_(options.requests),
       extents_(extents_count_max) {
     ASSERT(target.info().size >= source.info().size);
     const uint32_t alignment = common_alignment(source, target);
@@ -48,13 +49,19 @@ void Copy::start() {
 }
 
 void Copy::advance() {
-    while (!failure_ && !idle_.is_empty() && plan_.has_piece()) begin(plan_.next());
+    while (!failure_ && has_room() && plan_.has_piece()) begin(plan_.next());
 
     if (failure_ || plan_.is_complete()) {
         if (idle_.count() == options_.requests && !are_extents_in_flight_) finish();
     } else if (!plan_.has_piece()) {
         find_extents();
     }
+}
+
+// A server is a way to go as well: it gets all the requests that it was granted.
+bool Copy::has_room() const {
+    const auto under_way = uint32_t(options_.requests - idle_.count());
+    return under_way < (target_.info().is_server ? options_.requests : window_.size());
 }
 
 void Copy::begin(const Piece& piece) {
@@ -72,6 +79,7 @@ void Copy::begin(const Piece& piece) {
 
 void Copy::begin_zero(Slot& slot) {
     const Piece& piece = slot.piece;
+    ++writing_count_;
     if (target_.info().can_zero) {
         return target_.zero(slot.request, piece.offset, piece.size,
                             io::bind<&Slot::zero_done>(&slot));
@@ -84,11 +92,13 @@ void Copy::begin_zero(Slot& slot) {
 }
 
 void Copy::Slot::read_done(Result<Ok> result) {
+    copy->window_.piece_read(copy->writing_count_++);
     if (!result) {
         copy->fail(describe_failure(copy->source_, request, "read", piece.offset, piece.size,
                                     result.error()));
         return copy->end(*this);
     }
+    copy->advance();  // The window may have grown.
     copy->continue_write(*this);
 }
 
@@ -134,8 +144,11 @@ void Copy::Slot::zero_done(Result<Ok> result) {
     copy->end(*this);
 }
 
+// The slot that was used last is used next: its buffer is the likeliest to be cached.
 void Copy::end(Slot& slot) {
-    idle_.push_back(slot);
+    ASSERT(writing_count_ > 0);
+    --writing_count_;
+    idle_.push_front(slot);
     advance();
 }
 

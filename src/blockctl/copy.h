@@ -10,7 +10,8 @@
 //   some servers call everything data, and so does blockd on macOS. Zeros are zeroed on the target,
 //   or left alone where it reads as zeros already.
 // - The first failure ends it: nothing new is started, what is in flight is waited for.
-// - Memory is bounded: requests x request_size, allocated once.
+// - Memory is bounded: requests x request_size, allocated once. Into a file, only as many requests
+//   are in flight as keep it busy.
 #pragma once
 
 #include <blockd/intrusive_list.h>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "blockctl/copy_plan.h"
+#include "blockctl/copy_window.h"
 #include "blockctl/endpoint.h"
 #include "blockctl/request_buffers.h"
 #include "blockctl/zero_runs.h"
@@ -75,6 +77,7 @@ class Copy {
     };
 
     void advance();
+    bool has_room() const;
     void begin(const Piece& piece);
     void begin_zero(Slot& slot);
     void continue_write(Slot& slot);
@@ -93,6 +96,8 @@ class Copy {
     RequestBuffers buffers_;
     std::unique_ptr<Slot[]> slots_;
     IntrusiveList<Slot, &Slot::link> idle_;
+    CopyWindow window_;
+    uint32_t writing_count_ = 0;  // Slots whose read is over and whose piece is not done yet.
     EndpointRequest extents_request_;  // The final flush uses it as well.
     std::vector<io::Extent> extents_;
     bool are_extents_in_flight_ = false;

@@ -63,6 +63,7 @@ TEST_F(CopyTest, TargetEqualsSourceWhateverTheEndsCanDo) {
         source->settings().alignment = 1u << random() % 10;
         target->settings().alignment = 1u << random() % 10;
         target->settings().can_zero = random() % 2 == 0;
+        target->settings().is_server = random() % 2 == 0;
         target->settings().request_size_max = 1024u << random() % 5;
         if (random() % 2 == 0) {
             target->settings().reads_as_zeros = true;
@@ -87,6 +88,29 @@ TEST_F(CopyTest, KeepsAsManyRequestsInFlightAsAskedAndNoMore) {
     run(copy);
     EXPECT_EQ(source->pending_max(), 7u);
     EXPECT_LE(target->pending_max(), 7u);
+}
+
+TEST_F(CopyTest, ReadsNoFurtherAheadThanASlowFileNeeds) {
+    make(1 << 20);
+    source->settings().can_report_extents = false;
+    target->settings().is_server = false;
+    Copy copy(*source, *target, {.requests = 100, .request_size = 4096, .sparse_size = 0});
+    copy.start();
+    while (!copy.is_done()) ASSERT_TRUE(source->step() || target->step());
+    EXPECT_LE(source->pending_max(), CopyWindow::size_min + 1);
+    EXPECT_LE(target->pending_max(), CopyWindow::size_min + 1);
+    expect_copied();
+}
+
+TEST_F(CopyTest, UsesAllItsRequestsWhereReadingIsTheSlowerSide) {
+    make(1 << 20);
+    source->settings().can_report_extents = false;
+    target->settings().is_server = false;
+    Copy copy(*source, *target, {.requests = 100, .request_size = 4096, .sparse_size = 0});
+    copy.start();
+    while (!copy.is_done()) ASSERT_TRUE(target->step() || source->step());
+    EXPECT_EQ(source->pending_max(), 100u);
+    expect_copied();
 }
 
 TEST_F(CopyTest, HolesAreZeroedNotWritten) {
