@@ -97,7 +97,7 @@ class Copy {
     std::unique_ptr<Slot[]> slots_;
     IntrusiveList<Slot, &Slot::link> idle_;
     CopyWindow window_;
-    uint32_t writing_count_ = 0;  // Slots whose read is over and whose piece is not done yet.
+    uint32_t writing_count_ = 0;       // Slots whose read is over and whose piece is not done yet.
     EndpointRequest extents_request_;  // The final flush uses it as well.
     std::vector<io::Extent> extents_;
     bool are_extents_in_flight_ = false;
