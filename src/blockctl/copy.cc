@@ -58,7 +58,7 @@ void Copy::advance() {
     }
 }
 
-// A server is a way to go as well: it gets all the requests that it was granted.
+// A server needs many requests in flight to hide its round trip: no window there.
 bool Copy::has_room() const {
     const auto under_way = uint32_t(options_.requests - idle_.count());
     return under_way < (target_.info().is_server ? options_.requests : window_.size());
@@ -98,7 +98,6 @@ void Copy::Slot::read_done(Result<Ok> result) {
                                     result.error()));
         return copy->end(*this);
     }
-    copy->advance();  // The window may have grown.
     copy->continue_write(*this);
 }
 

@@ -10,8 +10,8 @@
 //   some servers call everything data, and so does blockd on macOS. Zeros are zeroed on the target,
 //   or left alone where it reads as zeros already.
 // - The first failure ends it: nothing new is started, what is in flight is waited for.
-// - Memory is bounded: requests x request_size, allocated once. Into a file, only as many requests
-//   are in flight as keep it busy.
+// - Memory is bounded: requests x request_size, allocated once. Into a file or device,
+//   only as many requests are in flight as keep it busy.
 #pragma once
 
 #include <blockd/intrusive_list.h>
@@ -97,7 +97,7 @@ class Copy {
     std::unique_ptr<Slot[]> slots_;
     IntrusiveList<Slot, &Slot::link> idle_;
     CopyWindow window_;
-    uint32_t writing_count_ = 0;       // Slots whose read is over and whose piece is not done yet.
+    uint32_t writing_count_ = 0;       // Slots that are being written or zeroed.
     EndpointRequest extents_request_;  // The final flush uses it as well.
     std::vector<io::Extent> extents_;
     bool are_extents_in_flight_ = false;

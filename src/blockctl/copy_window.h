@@ -1,4 +1,5 @@
-// How many pieces of a copy are under way at once, when the target is a local file.
+// How many pieces of a copy are under way at once, when the target is local: a file, a device,
+// or null.
 //
 // Data that waits long for its write leaves the processor's cache, and the write then fetches it
 // from memory: reading further ahead than keeps the writes busy makes a copy slower (measured:
@@ -16,14 +17,14 @@ namespace blockd::blockctl {
 
 class CopyWindow {
   public:
-    // Pieces that are under way whatever happens, unless fewer are allowed at all.
+    // It shrinks no further.
     static constexpr uint32_t size_min = 8;
 
     // Pieces that are under way at first, unless fewer are allowed.
     static constexpr uint32_t size_at_first = 32;
 
-    // Writes that may wait before the window shrinks.
-    static constexpr uint32_t writes_waiting_max = 4;
+    // Writes under way before it shrinks: more than the disk workers take at once only wait.
+    static constexpr uint32_t writing_count_max = 4;
 
     explicit CopyWindow(uint32_t size_max)
         : size_max_(size_max), size_(std::min(size_at_first, size_max)) {
@@ -32,14 +33,14 @@ class CopyWindow {
 
     uint32_t size() const { return size_; }
 
-    // A piece was read, and so many others are being written.
-    void piece_read(uint32_t writes_waiting) {
-        if (writes_waiting == 0) {
+    // A read ended, and so many others are being written.
+    void piece_read(uint32_t writing_count) {
+        if (writing_count == 0) {
             busy_count_ = 0;
-            size_ = std::min(size_ + std::max(size_ / 8, 1u), size_max_);
+            size_ = std::min(size_ + size_ / 8, size_max_);
         } else if (busy_count_ < size_) {
             ++busy_count_;
-        } else if (writes_waiting > writes_waiting_max && size_ > size_min) {
+        } else if (writing_count > writing_count_max && size_ > size_min) {
             --size_;
         }
     }

@@ -78,8 +78,8 @@ TEST_F(CopyTest, TargetEqualsSourceWhateverTheEndsCanDo) {
             std::fill(target->bytes.begin(), target->bytes.end(), std::byte(0));
         }
         Copy copy(*source, *target,
-                  {.requests = 1 + uint32_t(random() % 10),
-                   .request_size = 4096,
+                  {.requests = 1 + uint32_t(random() % 100),
+                   .request_size = 512u << random() % 4,
                    .sparse_size = random() % 2 == 0 ? 0 : 512u});
         run(copy);
         EXPECT_FALSE(copy.failure());
@@ -114,6 +114,17 @@ TEST_F(CopyTest, UsesAllItsRequestsWhereReadingIsTheSlowerSide) {
     copy.start();
     while (!copy.is_done()) ASSERT_TRUE(target->step() || source->step());
     EXPECT_EQ(source->pending_max(), file_copy.requests);
+    expect_copied();
+}
+
+TEST_F(CopyTest, ServerGetsAllTheRequestsHoweverSlowItIs) {
+    make_file_copy();
+    target->settings().is_server = true;
+    Copy copy(*source, *target, file_copy);
+    copy.start();
+    while (!copy.is_done()) ASSERT_TRUE(source->step() || target->step());
+    EXPECT_EQ(source->pending_max(), file_copy.requests);
+    EXPECT_EQ(target->pending_max(), file_copy.requests);
     expect_copied();
 }
 
@@ -239,6 +250,18 @@ TEST_F(CopyTest, EveryKindOfFailureEndsTheCopyWithItsWords) {
         EXPECT_NE(copy.failure()->text.find(expected.text), std::string::npos)
             << copy.failure()->text;
         EXPECT_TRUE(copy.failure()->is_server);
+    }
+}
+
+TEST_F(CopyTest, FailureOfEitherSideEndsACopyIntoAFile) {
+    for (const Kind kind : {Kind::read, Kind::write}) {
+        make_file_copy();
+        (kind == Kind::read ? *source : *target).fault = {.kind = kind, .offset = 500'000};
+        Copy copy(*source, *target, file_copy);
+        run(copy);
+        ASSERT_TRUE(copy.failure());
+        EXPECT_EQ(copy.failure()->is_server, kind == Kind::read);
+        EXPECT_LT(copy.size_done(), copy.size());
     }
 }
 

@@ -17,15 +17,15 @@ TEST(CopyWindow, GrowsWhenTheWritesRunDryUpToItsBound) {
 TEST(CopyWindow, ShrinksOnlyAfterAWholeWindowWithoutADrySpellAndNotBelowItsMinimum) {
     CopyWindow window(100);
     for (uint32_t piece = 0; piece < CopyWindow::size_at_first; ++piece) {
-        window.piece_read(CopyWindow::writes_waiting_max + 1);
+        window.piece_read(CopyWindow::writing_count_max + 1);
         ASSERT_EQ(window.size(), CopyWindow::size_at_first);
     }
-    window.piece_read(CopyWindow::writes_waiting_max);
+    window.piece_read(CopyWindow::writing_count_max);
     EXPECT_EQ(window.size(), CopyWindow::size_at_first);
-    window.piece_read(CopyWindow::writes_waiting_max + 1);
+    window.piece_read(CopyWindow::writing_count_max + 1);
     EXPECT_EQ(window.size(), CopyWindow::size_at_first - 1);
     for (int piece = 0; piece < 100; ++piece) {
-        window.piece_read(CopyWindow::writes_waiting_max + 1);
+        window.piece_read(CopyWindow::writing_count_max + 1);
     }
     EXPECT_EQ(window.size(), CopyWindow::size_min);
 }
