@@ -58,11 +58,7 @@ void Copy::advance() {
     }
 }
 
-// A server needs many requests in flight to hide its round trip: no window there.
-bool Copy::has_room() const {
-    const auto under_way = uint32_t(options_.requests - idle_.count());
-    return under_way < (target_.info().is_server ? options_.requests : window_.size());
-}
+bool Copy::has_room() const { return options_.requests - idle_.count() < window_.size(); }
 
 void Copy::begin(const Piece& piece) {
     if (piece.is_zero && target_.info().reads_as_zeros) {
@@ -72,6 +68,7 @@ void Copy::begin(const Piece& piece) {
     Slot& slot = *idle_.pop_front();
     slot.piece = piece;
     slot.part_offset = 0;
+    slot.began_at = options_.now_ns();
     if (piece.is_zero) return begin_zero(slot);
     source_.read(slot.request, slot.buffer.first(piece.size), piece.offset,
                  io::bind<&Slot::read_done>(&slot));
@@ -79,7 +76,6 @@ void Copy::begin(const Piece& piece) {
 
 void Copy::begin_zero(Slot& slot) {
     const Piece& piece = slot.piece;
-    ++writing_count_;
     if (target_.info().can_zero) {
         return target_.zero(slot.request, piece.offset, piece.size,
                             io::bind<&Slot::zero_done>(&slot));
@@ -87,18 +83,30 @@ void Copy::begin_zero(Slot& slot) {
     ASSERT(piece.size <= slot.buffer.size());
     const auto zeros = slot.buffer.first(piece.size);
     std::ranges::fill(zeros, std::byte(0));
-    slot.part_size = piece.size;
-    target_.write(slot.request, zeros, piece.offset, io::bind<&Slot::part_done>(&slot));
+    queue_write(slot);
 }
 
 void Copy::Slot::read_done(Result<Ok> result) {
-    copy->window_.piece_read(copy->writing_count_++);
     if (!result) {
         copy->fail(describe_failure(copy->source_, request, "read", piece.offset, piece.size,
                                     result.error()));
         return copy->end(*this);
     }
-    copy->continue_write(*this);
+    copy->queue_write(*this);
+}
+
+// The last one that was read is written first: its buffer is the likeliest to be cached.
+void Copy::queue_write(Slot& slot) {
+    waiting_.push_front(slot);
+    begin_writes();
+}
+
+void Copy::begin_writes() {
+    while (!waiting_.is_empty() && writing_count_ < target_.info().writes_at_once) {
+        Slot& slot = *waiting_.pop_front();
+        ++writing_count_;
+        failure_ ? end_write(slot) : continue_write(slot);
+    }
 }
 
 // Writes the next part: up to the next zeros that need not be sent, or to the end.
@@ -120,14 +128,15 @@ void Copy::continue_write(Slot& slot) {
         slot.part_offset += run.size;
     }
     size_done_ += slot.piece.size;
-    end(slot);
+    if (!slot.piece.is_zero) window_.piece_done(slot.began_at, options_.now_ns());
+    end_write(slot);
 }
 
 void Copy::Slot::part_done(Result<Ok> result) {
     if (!result) {
         copy->fail(describe_failure(copy->target_, request, "write", piece.offset + part_offset,
                                     part_size, result.error()));
-        return copy->end(*this);
+        return copy->end_write(*this);
     }
     part_offset += part_size;
     copy->continue_write(*this);
@@ -143,10 +152,15 @@ void Copy::Slot::zero_done(Result<Ok> result) {
     copy->end(*this);
 }
 
-// The slot that was used last is used next: its buffer is the likeliest to be cached.
-void Copy::end(Slot& slot) {
+void Copy::end_write(Slot& slot) {
     ASSERT(writing_count_ > 0);
     --writing_count_;
+    begin_writes();
+    end(slot);
+}
+
+// The slot that was used last is used next, as its buffer.
+void Copy::end(Slot& slot) {
     idle_.push_front(slot);
     advance();
 }

@@ -10,8 +10,8 @@
 //   some servers call everything data, and so does blockd on macOS. Zeros are zeroed on the target,
 //   or left alone where it reads as zeros already.
 // - The first failure ends it: nothing new is started, what is in flight is waited for.
-// - Memory is bounded: requests x request_size, allocated once. Into a file or device,
-//   only as many requests are in flight as keep it busy.
+// - Memory is bounded: requests x request_size, allocated once. Of the requests, only as many are
+//   in flight as keep both sides busy.
 #pragma once
 
 #include <blockd/intrusive_list.h>
@@ -25,6 +25,7 @@
 #include "blockctl/endpoint.h"
 #include "blockctl/request_buffers.h"
 #include "blockctl/zero_runs.h"
+#include "io/clock.h"
 
 namespace blockd::blockctl {
 
@@ -37,6 +38,7 @@ class Copy {
         uint32_t request_size = 256u << 10;  // Cut to what both sides take.
         uint32_t sparse_size = 4096;         // Zeros are looked for in blocks of so much; 0: not.
         FinalFlush flush = FinalFlush::yes;
+        uint64_t (*now_ns)() = io::monotonic_now_ns;
     };
 
     Copy(Endpoint& source, Endpoint& target, const Options& options);
@@ -69,6 +71,7 @@ class Copy {
         Piece piece;
         size_t part_offset = 0;  // Bytes of the piece that are done with.
         size_t part_size = 0;    // Bytes being written or zeroed.
+        uint64_t began_at = 0;   // Of the clock.
         ListLink<Slot> link;
 
         void read_done(Result<Ok> result);
@@ -80,7 +83,10 @@ class Copy {
     bool has_room() const;
     void begin(const Piece& piece);
     void begin_zero(Slot& slot);
+    void queue_write(Slot& slot);
+    void begin_writes();
     void continue_write(Slot& slot);
+    void end_write(Slot& slot);
     void end(Slot& slot);
     ZeroRun next_run(std::span<const std::byte> data) const;
     void find_extents();
@@ -96,8 +102,9 @@ class Copy {
     RequestBuffers buffers_;
     std::unique_ptr<Slot[]> slots_;
     IntrusiveList<Slot, &Slot::link> idle_;
+    IntrusiveList<Slot, &Slot::link> waiting_;  // To be written.
+    uint32_t writing_count_ = 0;
     CopyWindow window_;
-    uint32_t writing_count_ = 0;       // Slots that are being written or zeroed.
     EndpointRequest extents_request_;  // The final flush uses it as well.
     std::vector<io::Extent> extents_;
     bool are_extents_in_flight_ = false;

@@ -1,11 +1,15 @@
-// How many pieces of a copy are under way at once, when the target is local: a file, a device,
-// or null.
+// How many pieces of a copy are under way at once: as many as keep both sides busy, no more.
 //
-// Data that waits long for its write leaves the processor's cache, and the write then fetches it
-// from memory: reading further ahead than keeps the writes busy makes a copy slower (measured:
-// docs/measuring.md). So the window grows by an eighth when the writes ran dry, and shrinks when
-// they did not for a whole window of pieces. A distant server's pieces come in bursts, with a dry
-// spell between them: such a window grows.
+// A piece takes a while even alone: the round trip, the disk. Where more are under way than are
+// served meanwhile, the others only wait, and data that waits leaves the processor's cache
+// (measured: docs/measuring.md). How many wait shows in the time that a piece takes, as TCP Vegas
+// has it (Brakmo and Peterson, 1995):
+//
+//     waiting = size x (1 - time of a piece with few under way / time of a piece now)
+//
+// - It is looked at once a round: after as many pieces as the window has, begun in that round.
+// - Every so many rounds the window is small for one of them, to learn again what a piece takes
+//   with few under way: the source may have left the cache, the server may have become busy.
 #pragma once
 
 #include <blockd/assert.h>
@@ -17,38 +21,62 @@ namespace blockd::blockctl {
 
 class CopyWindow {
   public:
-    // It shrinks no further.
-    static constexpr uint32_t size_min = 8;
+    // "Few", and it shrinks no further, unless fewer are allowed.
+    static constexpr uint32_t size_min = 4;
 
-    // Pieces that are under way at first, unless fewer are allowed.
+    // After the first round, which is a small one.
     static constexpr uint32_t size_at_first = 32;
 
-    // Writes under way before it shrinks: more than the disk workers take at once only wait.
-    static constexpr uint32_t writing_count_max = 4;
+    // Waiting pieces below which it grows by a quarter, and above which it shrinks by an eighth.
+    static constexpr uint32_t waiting_min = 2;
+    static constexpr uint32_t waiting_max = 4;
+
+    static constexpr uint32_t rounds_between_small_ones = 64;
 
     explicit CopyWindow(uint32_t size_max)
-        : size_max_(size_max), size_(std::min(size_at_first, size_max)) {
+        : size_min_(std::min(size_min, size_max)),
+          size_max_(size_max),
+          size_(std::min(size_at_first, size_max)) {
         ASSERT(size_max > 0);
     }
 
-    uint32_t size() const { return size_; }
+    uint32_t size() const { return is_small_round_ ? size_min_ : size_; }
 
-    // A read ended, and so many others are being written.
-    void piece_read(uint32_t writing_count) {
-        if (writing_count == 0) {
-            busy_count_ = 0;
-            size_ = std::min(size_ + size_ / 8, size_max_);
-        } else if (busy_count_ < size_) {
-            ++busy_count_;
-        } else if (writing_count > writing_count_max && size_ > size_min) {
-            --size_;
-        }
+    // In nanoseconds of one clock.
+    void piece_done(uint64_t began_at, uint64_t now) {
+        if (began_at < round_began_at_) return;
+        round_time_ += now - began_at;
+        if (++round_count_ < size()) return;
+        end_round(round_time_ / round_count_);
+        round_began_at_ = now;
+        round_time_ = 0;
+        round_count_ = 0;
     }
 
   private:
+    void end_round(uint64_t piece_time) {
+        if (is_small_round_ || size_ == size_min_) piece_time_of_few_ = piece_time;
+        if (!is_small_round_) adapt(piece_time);
+        rounds_since_small_ = is_small_round_ ? 0 : rounds_since_small_ + 1;
+        is_small_round_ = rounds_since_small_ == rounds_between_small_ones;
+    }
+
+    void adapt(uint64_t piece_time) {
+        const uint64_t waited = piece_time - std::min(piece_time, piece_time_of_few_);
+        const uint64_t waiting = waited == 0 ? 0 : size_ * waited / piece_time;
+        if (waiting < waiting_min) size_ = std::min(size_ + std::max(size_ / 4, 1u), size_max_);
+        if (waiting > waiting_max) size_ = std::max(size_ - std::max(size_ / 8, 1u), size_min_);
+    }
+
+    uint32_t size_min_;
     uint32_t size_max_;
     uint32_t size_;
-    uint32_t busy_count_ = 0;  // Pieces since the writes ran dry; counted up to a window of them.
+    bool is_small_round_ = true;
+    uint32_t rounds_since_small_ = 0;
+    uint64_t piece_time_of_few_ = 0;
+    uint64_t round_began_at_ = 0;
+    uint64_t round_time_ = 0;   // Of all the round's pieces that are done,
+    uint32_t round_count_ = 0;  // which are so many.
 };
 
 }  // namespace blockd::blockctl

@@ -2,50 +2,130 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
+
 namespace blockd::blockctl {
 namespace {
 
-TEST(CopyWindow, GrowsWhenTheWritesRunDryUpToItsBound) {
-    CopyWindow window(CopyWindow::size_at_first + 6);
-    EXPECT_EQ(window.size(), CopyWindow::size_at_first);
-    window.piece_read(0);
-    EXPECT_EQ(window.size(), CopyWindow::size_at_first + 4);
-    for (int times = 0; times < 3; ++times) window.piece_read(0);
-    EXPECT_EQ(window.size(), CopyWindow::size_at_first + 6);
-}
+constexpr uint64_t us = 1000;
+constexpr uint64_t ms = 1000 * us;
 
-TEST(CopyWindow, ShrinksOnlyAfterAWholeWindowWithoutADrySpellAndNotBelowItsMinimum) {
-    CopyWindow window(100);
-    for (uint32_t piece = 0; piece < CopyWindow::size_at_first; ++piece) {
-        window.piece_read(CopyWindow::writing_count_max + 1);
-        ASSERT_EQ(window.size(), CopyWindow::size_at_first);
-    }
-    window.piece_read(CopyWindow::writing_count_max);
-    EXPECT_EQ(window.size(), CopyWindow::size_at_first);
-    window.piece_read(CopyWindow::writing_count_max + 1);
-    EXPECT_EQ(window.size(), CopyWindow::size_at_first - 1);
-    for (int piece = 0; piece < 100; ++piece) {
-        window.piece_read(CopyWindow::writing_count_max + 1);
-    }
-    EXPECT_EQ(window.size(), CopyWindow::size_min);
-}
+// Two sides that serve one piece after the other, each in `service`, and bring it back no earlier
+// than `latency` after it began, at a multiple of `burst`.
+struct Sides {
+    uint64_t latency = 300 * us;
+    uint64_t service = 100 * us;
+    uint64_t burst = 1;
+};
 
-// A distant server's replies: all that was asked for arrives at once, then nothing for long.
-TEST(CopyWindow, GrowsToItsBoundUnderBursts) {
+class CopyWindowTest : public testing::Test {
+  protected:
+    // So many pieces; between them are as many under way as the window says.
+    void copy(CopyWindow& window, const Sides& sides, int pieces) {
+        const uint64_t began_at = now;
+        size_least = UINT32_MAX;
+        for (int done = 0; done < pieces; ++done) {
+            while (under_way.size() < window.size()) begin(sides);
+            const Piece piece = under_way.front();
+            under_way.pop_front();
+            now = piece.ends_at;
+            window.piece_done(piece.began_at, now);
+            if (window.size() > CopyWindow::size_min) {
+                size_least = std::min(size_least, window.size());
+            }
+        }
+        time_of_piece = (now - began_at) / uint64_t(pieces);
+    }
+
+    uint64_t now = 1000;
+    uint64_t time_of_piece = 0;  // Of the last copy(): its time by its pieces.
+    uint32_t size_least = 0;     // Of the last copy(), small rounds left out.
+
+  private:
+    struct Piece {
+        uint64_t began_at;
+        uint64_t ends_at;
+    };
+
+    void begin(const Sides& sides) {
+        served_at = std::max(now, served_at) + sides.service;
+        const uint64_t ends_at = std::max(served_at, now + sides.latency);
+        under_way.push_back(
+            {.began_at = now, .ends_at = (ends_at + sides.burst - 1) / sides.burst * sides.burst});
+    }
+
+    std::deque<Piece> under_way;
+    uint64_t served_at = 0;
+};
+
+TEST_F(CopyWindowTest, BeginsSmallThenTakesItsFirstSize) {
     CopyWindow window(256);
-    for (int burst = 0; burst < 30; ++burst) {
-        const uint32_t count = window.size();
-        for (uint32_t waiting = 0; waiting < count; ++waiting) window.piece_read(waiting);
-        EXPECT_GE(window.size(), count);
+    for (uint32_t piece = 0; piece < CopyWindow::size_min; ++piece) {
+        EXPECT_EQ(window.size(), CopyWindow::size_min);
+        window.piece_done(now, now + us);
     }
+    EXPECT_EQ(window.size(), CopyWindow::size_at_first);
+}
+
+TEST_F(CopyWindowTest, KeepsNearSidesBusyWithFewWaiting) {
+    CopyWindow window(256);
+    const Sides near;
+    copy(window, near, 1000);
+    copy(window, near, 10'000);
+    EXPECT_LE(window.size(), CopyWindow::size_min + 2 * CopyWindow::waiting_max);
+    EXPECT_LE(time_of_piece, near.service * 101 / 100);
+}
+
+TEST_F(CopyWindowTest, GrowsToItsBoundWhereTheOtherSideIsDistant) {
+    CopyWindow window(256);
+    const Sides distant = {.latency = 100 * ms};
+    copy(window, distant, 2000);
+    EXPECT_EQ(window.size(), 256u);
+    copy(window, distant, 50'000);
+    EXPECT_EQ(size_least, 256u);
+}
+
+// Replies that all arrive at once, and then none for long.
+TEST_F(CopyWindowTest, GrowsToItsBoundUnderBursts) {
+    CopyWindow window(256);
+    const Sides distant = {.latency = 50 * ms, .burst = 20 * ms};
+    copy(window, distant, 2000);
     EXPECT_EQ(window.size(), 256u);
 }
 
-TEST(CopyWindow, NeverPassesWhatIsAllowedHoweverLittle) {
-    CopyWindow window(1);
-    for (const uint32_t waiting : {0u, 0u, 100u, 100u, 100u}) {
-        window.piece_read(waiting);
-        EXPECT_EQ(window.size(), 1u);
+// What was cached is read, and then a disk that serves many requests at once, each for long.
+TEST_F(CopyWindowTest, GrowsWhenPiecesBecomeSlowWithoutWaiting) {
+    CopyWindow window(256);
+    copy(window, {}, 10'000);
+    copy(window, {.latency = 20 * ms, .service = 10 * us}, 5000);
+    EXPECT_EQ(window.size(), 256u);
+}
+
+TEST_F(CopyWindowTest, ShrinksWhenPiecesBeginToWait) {
+    CopyWindow window(256);
+    copy(window, {.latency = 100 * ms}, 5000);
+    ASSERT_EQ(window.size(), 256u);
+    copy(window, {}, 256 * int(CopyWindow::rounds_between_small_ones + 40));
+    EXPECT_LE(window.size(), CopyWindow::size_min + 2 * CopyWindow::waiting_max);
+}
+
+TEST_F(CopyWindowTest, PiecesOfAnEarlierRoundSayNothingOfThisOne) {
+    CopyWindow window(256);
+    for (uint32_t piece = 0; piece < CopyWindow::size_min; ++piece) window.piece_done(100, 200);
+    const uint32_t size = window.size();
+    for (int piece = 0; piece < 1000; ++piece) window.piece_done(199, 1'000'000);
+    EXPECT_EQ(window.size(), size);
+}
+
+TEST_F(CopyWindowTest, NeverPassesWhatIsAllowedHoweverLittle) {
+    for (const uint32_t size_max : {1u, CopyWindow::size_min, CopyWindow::size_at_first + 1}) {
+        CopyWindow window(size_max);
+        for (int piece = 0; piece < 10'000; ++piece) {
+            window.piece_done(uint64_t(piece), uint64_t(piece) + (piece % 100 < 50 ? 1 : 1000));
+            ASSERT_GE(window.size(), std::min(size_max, CopyWindow::size_min));
+            ASSERT_LE(window.size(), size_max);
+        }
     }
 }
 

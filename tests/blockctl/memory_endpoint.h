@@ -32,6 +32,7 @@ class MemoryEndpoint final : public Endpoint {
     bool step();
 
     bool is_idle() const { return pending_.empty(); }
+    size_t pending_count() const { return pending_.size(); }
     size_t pending_max() const { return pending_max_; }
     uint64_t size_written() const { return size_written_; }
     uint64_t size_zeroed() const { return size_zeroed_; }
