@@ -46,15 +46,19 @@ void write_none_chunk(ReplyHead& head, uint64_t cookie) {
     start_chunk(head, {.type = ChunkType::none, .cookie = cookie, .payload_size = 0});
 }
 
-void write_error_chunk(ReplyHead& head, uint64_t cookie, WireError error, std::string_view text) {
+void write_error_chunk(ReplyHead& head, uint64_t cookie, WireError error, std::string_view text,
+                       std::optional<uint64_t> offset) {
     ASSERT(error != WireError::none);
     const std::string_view front = utf8_front(text, error_text_size_max);
-    start_chunk(head, {.type = ChunkType::error,
-                       .cookie = cookie,
-                       .payload_size = uint32_t(sizeof(ErrorPayload) + front.size())});
+    const size_t offset_size = offset ? sizeof(be64) : 0;
+    start_chunk(head,
+                {.type = offset ? ChunkType::error_offset : ChunkType::error,
+                 .cookie = cookie,
+                 .payload_size = uint32_t(sizeof(ErrorPayload) + front.size() + offset_size)});
     const ErrorPayload payload = {.error = uint32_t(error), .text_size = uint16_t(front.size())};
     append(head, bytes_of(payload));
     append(head, bytes_of(front));
+    if (offset) append(head, bytes_of(be64(*offset)));
 }
 
 void write_offset_data_chunk(ReplyHead& head, const DataChunk& chunk) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -16,7 +17,7 @@ inline constexpr size_t error_text_size_max = 100;
 // Bytes before a reply's data; large enough for every head there is.
 struct ReplyHead {
     static constexpr size_t size_max =
-        sizeof(ChunkHeader) + sizeof(ErrorPayload) + error_text_size_max;
+        sizeof(ChunkHeader) + sizeof(ErrorPayload) + error_text_size_max + sizeof(be64);
     std::array<std::byte, size_max> bytes;
     uint8_t size = 0;
 
@@ -30,8 +31,10 @@ void write_simple_reply(ReplyHead& head, uint64_t cookie, WireError error);
 // Success without data.
 void write_none_chunk(ReplyHead& head, uint64_t cookie);
 
-// `text` is cut to error_text_size_max bytes.
-void write_error_chunk(ReplyHead& head, uint64_t cookie, WireError error, std::string_view text);
+// `text` is cut to error_text_size_max bytes. `offset`: of a READ, where it failed; bytes from the
+// start of the export.
+void write_error_chunk(ReplyHead& head, uint64_t cookie, WireError error, std::string_view text,
+                       std::optional<uint64_t> offset = {});
 
 struct DataChunk {
     uint64_t cookie;

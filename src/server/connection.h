@@ -103,7 +103,8 @@ class Connection {
 
     // connection_reply.cc: bytes out.
     void disk_done(RequestSlot& slot, Result<Ok> result);
-    void refuse(RequestSlot& slot, nbd::WireError error, const char* text);
+    void refuse(RequestSlot& slot, nbd::WireError error, const char* text,
+                std::optional<uint64_t> offset = {});
     void reply(RequestSlot& slot);
     void release(RequestSlot& slot);
     void release_all(RequestList& slots);

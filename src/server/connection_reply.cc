@@ -42,13 +42,14 @@ void Connection::disk_done(RequestSlot& slot, Result<Ok> result) {
         release(slot);
         return close_if_idle();
     }
-    if (!result) return refuse(slot, answer.error, answer.text);
+    if (!result) return refuse(slot, answer.error, answer.text, slot.disk.failed_offset());
     write_success_reply(slot, reply_format_);
     reply(slot);
 }
 
-void Connection::refuse(RequestSlot& slot, nbd::WireError error, const char* text) {
-    write_error_reply(slot, reply_format_, error, text);
+void Connection::refuse(RequestSlot& slot, nbd::WireError error, const char* text,
+                        std::optional<uint64_t> offset) {
+    write_error_reply(slot, reply_format_, error, text, offset);
     reply(slot);
 }
 
@@ -157,7 +158,7 @@ void Connection::log_disk_error(const RequestSlot& slot, Error error) {
                        {{"export", export_->name},
                         {"step", std::string_view(error.during)},
                         {"os_errno", uint64_t(error.os_errno)},
-                        {"offset", slot.request.offset},
+                        {"offset", slot.disk.failed_offset().value_or(slot.request.offset)},
                         {"size_bytes", uint64_t(slot.request.size)},
                         {"failures", count}});
 }

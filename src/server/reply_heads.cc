@@ -87,11 +87,11 @@ void write_block_status_reply(RequestSlot& slot, const ReplyFormat& format) {
 }  // namespace
 
 void write_error_reply(RequestSlot& slot, const ReplyFormat& format, nbd::WireError error,
-                       std::string_view text) {
+                       std::string_view text, std::optional<uint64_t> offset) {
     ASSERT(error != nbd::WireError::none);
     slot.has_data = false;
     if (format.is_structured) {
-        nbd::write_error_chunk(slot.head, slot.request.cookie, error, text);
+        nbd::write_error_chunk(slot.head, slot.request.cookie, error, text, offset);
     } else {
         nbd::write_simple_reply(slot.head, slot.request.cookie, error);
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "server/request_slot.h"
@@ -14,8 +15,9 @@ struct ReplyFormat {
     uint32_t base_allocation_id = 0;
 };
 
+// `offset`: of a READ, the first byte of the export that could not be read, where that is known.
 void write_error_reply(RequestSlot& slot, const ReplyFormat& format, nbd::WireError error,
-                       std::string_view text);
+                       std::string_view text, std::optional<uint64_t> offset = {});
 
 // The reply of a command that succeeded; the buffers of a READ or BLOCK_STATUS are part of it.
 void write_success_reply(RequestSlot& slot, const ReplyFormat& format);

@@ -31,7 +31,9 @@ void DiskRequest::buffer_done(Result<uint32_t> result) {
     ASSERT(buffers_pending_ > 0);
     if (!result) buffers_result_ = result.error();
     if (--buffers_pending_ > 0) return;
-    if (command == DiskCommand::read || !buffers_result_) return finish(buffers_result_);
+    const bool is_read = command == DiskCommand::read;
+    if (is_read && !buffers_result_) return retry_read();
+    if (is_read || !buffers_result_) return finish(buffers_result_);
     changed();
 }
 

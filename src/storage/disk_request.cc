@@ -15,6 +15,7 @@ constexpr Error disk_failed = {.code = ErrorCode::disk, .during = "write after a
 void DiskRequest::start(Disk& disk) {
     ASSERT(done);
     disk_ = &disk;
+    failed_offset_.reset();
     lock_.begin = 0;
     lock_.end = 0;
     if (command == DiskCommand::read) return start_buffers(Transfer::Kind::read);

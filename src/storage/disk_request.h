@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "storage/buffer_pool.h"
@@ -21,6 +22,10 @@ namespace blockd::storage {
 
 class Disk;
 class Flow;
+
+// Reads that are made to find out which block of a read cannot be read. A bad block is found with
+// nine of them; where so many do not do, the disk fails now here, now there.
+inline constexpr uint32_t read_probes_max = 64;
 
 enum class DiskCommand : uint8_t { read, write, write_zeroes, trim, flush, extents };
 
@@ -42,6 +47,10 @@ class DiskRequest {
 
     // After an extents command.
     std::span<const io::Extent> extents() const;
+
+    // After a read that failed: the first byte of the disk that could not be read, when it was
+    // found.
+    std::optional<uint64_t> failed_offset() const { return failed_offset_; }
 
   private:
     friend class Disk;
@@ -74,6 +83,12 @@ class DiskRequest {
     void start_extents();
     void extents_done(Result<uint32_t> result);
 
+    // Reads that failed: disk_read_retry.cc.
+    void retry_read();
+    void retry_buffer();
+    void probe_read();
+    void probe_done(Result<uint32_t> result);
+
     // Zeroes and holes: disk_zero.cc.
     void start_trim();
     void start_write_zeroes();
@@ -98,6 +113,18 @@ class DiskRequest {
     Result<Ok> buffers_result_ = Ok{};
     uint32_t buffers_pending_ = 0;
     uint32_t extent_count_ = 0;
+    std::optional<uint64_t> failed_offset_;
+
+    // A read that is tried again: what of `buffer` lies before `begin` is read, and somewhere
+    // before `end` it failed. Offsets in the file.
+    struct ReadRetry {
+        Buffer* buffer;
+        uint64_t buffer_begin;
+        uint64_t begin;
+        uint64_t end;
+        uint32_t probe_count;
+    };
+    ReadRetry retry_{};
 
     // write_zeroes and trim: [cursor_, inner_end_) of whole blocks is left to do, then the edges.
     uint64_t cursor_ = 0;

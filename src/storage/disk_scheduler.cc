@@ -97,6 +97,7 @@ void DiskScheduler::start(Transfer& transfer) {
 void DiskScheduler::finish(Transfer& transfer, Result<uint32_t> result) {
     ASSERT(in_flight_count_ > 0);
     --in_flight_count_;
+    transfer.has_failed = !result;
     dispatch();
     transfer.done(result);  // Last: it may give the transfer's memory back.
 }

@@ -33,6 +33,7 @@ struct Transfer {
     ListLink<Transfer> link;
     io::Completion completion;
     DiskScheduler* scheduler = nullptr;
+    bool has_failed = false;  // Set before `done` is entered.
 
     void count_done(Result<uint32_t> result);
     void ok_done(Result<Ok> result);

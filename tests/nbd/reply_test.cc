@@ -31,15 +31,26 @@ TEST(Reply, ErrorChunkCarriesItsText) {
               "61 62");
 }
 
+TEST(Reply, ErrorChunkOfAReadTellsItsOffsetBehindTheText) {
+    ReplyHead head;
+    write_error_chunk(head, cookie, WireError::io, "ab", 0x1122334455667788);
+    EXPECT_EQ(hex(head.span()),
+              "66 8e 33 ef 00 01 80 02 01 02 03 04 05 06 07 08 00 00 00 10 00 00 00 05 00 02 "
+              "61 62 11 22 33 44 55 66 77 88");
+}
+
 TEST(Reply, ErrorTextIsCutAtItsBoundWithoutBreakingUtf8) {
     ReplyHead head;
+    write_error_chunk(head, cookie, WireError::io, std::string(5000, 'x'), 77);
+    EXPECT_EQ(head.size, ReplyHead::size_max);
+    constexpr size_t size_max = ReplyHead::size_max - sizeof(be64);
     write_error_chunk(head, cookie, WireError::io, std::string(error_text_size_max, 'x'));
-    EXPECT_EQ(head.size, ReplyHead::size_max);
+    EXPECT_EQ(head.size, size_max);
     write_error_chunk(head, cookie, WireError::io, std::string(5000, 'x'));
-    EXPECT_EQ(head.size, ReplyHead::size_max);
+    EXPECT_EQ(head.size, size_max);
     write_error_chunk(head, cookie, WireError::io,
                       std::string(error_text_size_max - 1, 'x') + "\xe2\x82\xac");
-    EXPECT_EQ(head.size, ReplyHead::size_max - 1);
+    EXPECT_EQ(head.size, size_max - 1);
 }
 
 TEST(Reply, DataChunkCountsItsOffsetIntoThePayload) {

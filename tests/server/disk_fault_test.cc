@@ -14,9 +14,31 @@ using DiskFault = HeldServerTest;
 
 TEST_F(DiskFault, Case85FailedReadIsAnErrorOfThatReadAlone) {
     WireClient client = attach();
+    backend().break_byte(9000);
+    const Answer answer = client.read(4096, 65'536);
+    EXPECT_EQ(answer.error, wire::eio);
+    EXPECT_TRUE(client.read(4096, 4096).is_ok());
+    EXPECT_TRUE(client.read(12'288, 65'536).is_ok());
+    EXPECT_EQ(client.read(8999, 2).error, wire::eio);
+}
+
+TEST_F(DiskFault, FailedReadTellsTheOffsetOfItsBadBlock) {
+    WireClient client = connect();
+    client.attach_structured("disk");
+    backend().break_byte(9000);
+    const Answer answer = client.read(0, 65'536);
+    ASSERT_EQ(answer.chunks.size(), 1u);
+    EXPECT_EQ(answer.chunks[0].type, wire::chunk_error_offset);
+    EXPECT_EQ(answer.error, wire::eio);
+    EXPECT_EQ(answer.text, "the disk failed");
+    EXPECT_EQ(read_u64(answer.chunks[0].payload, 6 + answer.text.size()), 8192u);
+}
+
+TEST_F(DiskFault, ReadThatFailsOnceIsMadeAgain) {
+    WireClient client = attach();
+    EXPECT_TRUE(client.write(0, pattern(65'536, 1)).is_ok());
     backend().fail_next(OperationKind::read, -EIO);
-    EXPECT_EQ(client.read(0, 4096).error, wire::eio);
-    EXPECT_TRUE(client.read(0, 4096).is_ok());
+    EXPECT_TRUE(client.read(0, 65'536).data == pattern(65'536, 1));
 }
 
 TEST_F(DiskFault, Case85FailedWriteIsAnErrorOfThatWriteAlone) {
@@ -38,7 +60,7 @@ TEST_F(DiskFault, Case85FullDiskIsNoSpace) {
 TEST_F(DiskFault, WhateverTheSystemSaysIsADiskError) {
     WireClient client = attach();
     for (const int32_t failure : {-ENOTSUP, -EINVAL, -EACCES, -ENOMEM, -EBADF}) {
-        backend().fail_next(OperationKind::read, failure);
+        backend().fail_next(OperationKind::read, failure, 2);
         EXPECT_EQ(client.read(0, 4096).error, wire::eio) << failure;
     }
 }
@@ -46,7 +68,7 @@ TEST_F(DiskFault, WhateverTheSystemSaysIsADiskError) {
 TEST_F(DiskFault, FailedSyncIsLoggedAfterAnyNumberOfOtherFailures) {
     WireClient client = attach();
     for (int failures = 0; failures < 2; ++failures) {
-        backend().fail_next(OperationKind::read, -EIO);
+        backend().fail_next(OperationKind::read, -EIO, 2);
         EXPECT_EQ(client.read(0, 4096).error, wire::eio);
     }
     backend().fail_next(OperationKind::sync, -EIO);

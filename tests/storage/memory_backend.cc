@@ -82,6 +82,7 @@ int64_t MemoryBackend::perform(const io::Operation& operation) {
             ASSERT(operation.offset + operation.size <= bytes_.size());
             std::byte* const at = bytes_.data() + operation.offset;
             const bool is_read = operation.kind == io::OperationKind::read;
+            if (is_read && is_bad(operation)) return -EIO;
             std::memcpy(is_read ? operation.data : at, is_read ? at : operation.data,
                         operation.size);
             return int64_t(operation.size);
@@ -92,6 +93,12 @@ int64_t MemoryBackend::perform(const io::Operation& operation) {
         case io::OperationKind::extents: return perform_extents(operation);
         default: ASSERT(false); return -EINVAL;
     }
+}
+
+bool MemoryBackend::is_bad(const io::Operation& read) const {
+    return read.size > good_read_max || std::ranges::any_of(bad_bytes, [&](uint64_t byte) {
+               return byte >= read.offset && byte - read.offset < read.size;
+           });
 }
 
 int64_t MemoryBackend::perform_extents(const io::Operation& operation) const {

@@ -48,6 +48,10 @@ class MemoryBackend : public io::Backend {
     bool refuses_zero_range = false;
     bool fails_syncs = false;
 
+    // Every read that touches one of these bytes, or is larger, fails with EIO from now on.
+    std::vector<uint64_t> bad_bytes;
+    uint64_t good_read_max = UINT64_MAX;
+
     // What the file consists of, from its start to its end; while empty, it reports no extents.
     std::vector<io::Extent> layout;
 
@@ -70,6 +74,7 @@ class MemoryBackend : public io::Backend {
   private:
     io::Completion& take(size_t index);
     int64_t perform(const io::Operation& operation);
+    bool is_bad(const io::Operation& read) const;
     int64_t perform_extents(const io::Operation& operation) const;
     int64_t perform_range(const io::Operation& operation, bool is_refused);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <utility>
 
 namespace blockd::support {
 namespace {
@@ -60,9 +59,21 @@ uint32_t HeldBackend::arrived_count(OperationKind kind) const {
     return kinds_[static_cast<size_t>(kind)].arrived;
 }
 
-void HeldBackend::fail_next(OperationKind kind, int32_t result) {
+void HeldBackend::fail_next(OperationKind kind, int32_t result, uint32_t count) {
     const std::lock_guard lock(mutex_);
     kinds_[static_cast<size_t>(kind)].failure = result;
+    kinds_[static_cast<size_t>(kind)].failures = count;
+}
+
+void HeldBackend::break_byte(uint64_t offset) {
+    const std::lock_guard lock(mutex_);
+    broken_byte_ = offset;
+}
+
+bool HeldBackend::is_broken(const io::Completion& completion) const {
+    const io::Operation& operation = completion.operation;
+    return broken_byte_ && operation.kind == OperationKind::read &&
+           *broken_byte_ >= operation.offset && *broken_byte_ - operation.offset < operation.size;
 }
 
 std::string HeldBackend::durable_bytes(uint64_t offset, uint64_t size) const {
@@ -81,8 +92,9 @@ void HeldBackend::submit(io::CompletionList& submitted, io::CompletionList& comp
         while (io::Completion* const completion = submitted.pop_front()) {
             Kind& kind = kind_of(*completion);
             ++kind.arrived;
-            if (kind.failure != 0) {
-                completion->result = std::exchange(kind.failure, 0);
+            if (kind.failures > 0 || is_broken(*completion)) {
+                completion->result = kind.failures > 0 ? kind.failure : -EIO;
+                kind.failures -= std::min(kind.failures, 1u);
                 completed.push_back(*completion);
             } else if (kind.is_held) {
                 kind.waiting.push_back(*completion);

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,8 +39,11 @@ class HeldBackend final : public io::Backend {
     // Operations of this kind that ever came, held or not.
     uint32_t arrived_count(io::OperationKind kind) const;
 
-    // The next operation of this kind completes with this negated errno, and does nothing.
-    void fail_next(io::OperationKind kind, int32_t result);
+    // The next `count` operations of this kind complete with this negated errno, and do nothing.
+    void fail_next(io::OperationKind kind, int32_t result, uint32_t count = 1);
+
+    // Reads that touch this byte of a file fail with EIO from now on.
+    void break_byte(uint64_t offset);
 
     // What would be there after a power loss now.
     std::string durable_bytes(uint64_t offset, uint64_t size) const;
@@ -66,7 +70,8 @@ class HeldBackend final : public io::Backend {
         const io::Completion* running = nullptr;  // The one of them that is on its way.
         uint32_t releases = 0;  // Held ones that may go, although the kind is held.
         uint32_t arrived = 0;
-        int32_t failure = 0;         // Of the next one; 0: none.
+        int32_t failure = 0;         // Of the next ones,
+        uint32_t failures = 0;       // which are so many.
         io::CompletionList waiting;  // Held back.
     };
 
@@ -82,6 +87,7 @@ class HeldBackend final : public io::Backend {
         size_t change_count;
     };
 
+    bool is_broken(const io::Completion& completion) const;
     Kind& kind_of(const io::Completion& completion);
     void pass_on(io::CompletionList& operations, io::CompletionList& completed);
     static io::Completion* take_released(Kind& kind);
@@ -92,6 +98,7 @@ class HeldBackend final : public io::Backend {
     const std::unique_ptr<io::Backend> inner_;
     mutable std::mutex mutex_;
     std::array<Kind, kind_count> kinds_;
+    std::optional<uint64_t> broken_byte_;
     std::vector<Change> changes_;
     std::vector<RunningSync> running_syncs_;
     size_t durable_change_count_ = 0;
