@@ -58,7 +58,11 @@ void Copy::advance() {
     }
 }
 
-bool Copy::has_room() const { return options_.requests - idle_.count() < window_.size(); }
+// A request to zero takes as long as it takes, and no memory: the window says nothing of those.
+bool Copy::has_room() const {
+    const size_t under_way = options_.requests - idle_.count() - zeroing_count_;
+    return !idle_.is_empty() && under_way < window_.size();
+}
 
 void Copy::begin(const Piece& piece) {
     if (piece.is_zero && target_.info().reads_as_zeros) {
@@ -77,6 +81,7 @@ void Copy::begin(const Piece& piece) {
 void Copy::begin_zero(Slot& slot) {
     const Piece& piece = slot.piece;
     if (target_.info().can_zero) {
+        ++zeroing_count_;
         return target_.zero(slot.request, piece.offset, piece.size,
                             io::bind<&Slot::zero_done>(&slot));
     }
@@ -95,18 +100,25 @@ void Copy::Slot::read_done(Result<Ok> result) {
     copy->queue_write(*this);
 }
 
-// The last one that was read is written first: its buffer is the likeliest to be cached.
 void Copy::queue_write(Slot& slot) {
-    waiting_.push_front(slot);
+    waiting_.push_back(slot);
     begin_writes();
 }
 
+// A piece that turns out to be zeros may be done at once, and comes back here: the loop goes on.
 void Copy::begin_writes() {
+    if (is_beginning_writes_) return;
+    is_beginning_writes_ = true;
     while (!waiting_.is_empty() && writing_count_ < target_.info().writes_at_once) {
         Slot& slot = *waiting_.pop_front();
         ++writing_count_;
-        failure_ ? end_write(slot) : continue_write(slot);
+        if (failure_) {
+            end_write(slot);
+        } else {
+            continue_write(slot);
+        }
     }
+    is_beginning_writes_ = false;
 }
 
 // Writes the next part: up to the next zeros that need not be sent, or to the end.
@@ -128,7 +140,7 @@ void Copy::continue_write(Slot& slot) {
         slot.part_offset += run.size;
     }
     size_done_ += slot.piece.size;
-    if (!slot.piece.is_zero) window_.piece_done(slot.began_at, options_.now_ns());
+    window_.piece_done(slot.began_at, options_.now_ns());
     end_write(slot);
 }
 
@@ -143,6 +155,7 @@ void Copy::Slot::part_done(Result<Ok> result) {
 }
 
 void Copy::Slot::zero_done(Result<Ok> result) {
+    --copy->zeroing_count_;
     if (result) {
         copy->size_done_ += piece.size;
     } else {
@@ -159,7 +172,7 @@ void Copy::end_write(Slot& slot) {
     end(slot);
 }
 
-// The slot that was used last is used next, as its buffer.
+// The slot that was used last is used next: its buffer is the likeliest to be cached.
 void Copy::end(Slot& slot) {
     idle_.push_front(slot);
     advance();

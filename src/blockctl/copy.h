@@ -103,7 +103,9 @@ class Copy {
     std::unique_ptr<Slot[]> slots_;
     IntrusiveList<Slot, &Slot::link> idle_;
     IntrusiveList<Slot, &Slot::link> waiting_;  // To be written.
-    uint32_t writing_count_ = 0;
+    uint32_t writing_count_ = 0;                // Taken from there, and not done.
+    bool is_beginning_writes_ = false;
+    uint32_t zeroing_count_ = 0;  // Pieces that the target zeroes.
     CopyWindow window_;
     EndpointRequest extents_request_;  // The final flush uses it as well.
     std::vector<io::Extent> extents_;

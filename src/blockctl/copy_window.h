@@ -2,12 +2,14 @@
 //
 // A piece takes a while even alone: the round trip, the disk. Where more are under way than are
 // served meanwhile, the others only wait, and data that waits leaves the processor's cache
-// (measured: docs/measuring.md). How many wait shows in the time that a piece takes, as TCP Vegas
-// has it (Brakmo and Peterson, 1995):
+// (measured: docs/measuring.md). That shows in the time that a piece takes, as in TCP Vegas
+// (Brakmo and Peterson, 1995).
 //
-//     waiting = size x (1 - time of a piece with few under way / time of a piece now)
+// It grows while a piece takes less than twice as long as with few under way, and shrinks where it
+// takes four times as long: in between, a disk that does many at once does still more at once.
 //
-// - It is looked at once a round: after as many pieces as the window has, begun in that round.
+// - It is looked at once a round: when about as many pieces are done as the window has, of those
+//   that began in that round.
 // - Every so many rounds the window is small for one of them, to learn again what a piece takes
 //   with few under way: the source may have left the cache, the server may have become busy.
 #pragma once
@@ -25,11 +27,10 @@ class CopyWindow {
     static constexpr uint32_t size_min = 4;
 
     // After the first round, which is a small one.
-    static constexpr uint32_t size_at_first = 32;
+    static constexpr uint32_t size_at_first = 16;
 
-    // Waiting pieces below which it grows by a quarter, and above which it shrinks by an eighth.
-    static constexpr uint32_t waiting_min = 2;
-    static constexpr uint32_t waiting_max = 4;
+    // Of a round: fewer would say too little.
+    static constexpr uint32_t pieces_min = 8;
 
     static constexpr uint32_t rounds_between_small_ones = 64;
 
@@ -46,7 +47,7 @@ class CopyWindow {
     void piece_done(uint64_t began_at, uint64_t now) {
         if (began_at < round_began_at_) return;
         round_time_ += now - began_at;
-        if (++round_count_ < size()) return;
+        if (++round_count_ < std::max(size(), pieces_min)) return;
         end_round(round_time_ / round_count_);
         round_began_at_ = now;
         round_time_ = 0;
@@ -62,10 +63,11 @@ class CopyWindow {
     }
 
     void adapt(uint64_t piece_time) {
-        const uint64_t waited = piece_time - std::min(piece_time, piece_time_of_few_);
-        const uint64_t waiting = waited == 0 ? 0 : size_ * waited / piece_time;
-        if (waiting < waiting_min) size_ = std::min(size_ + std::max(size_ / 4, 1u), size_max_);
-        if (waiting > waiting_max) size_ = std::max(size_ - std::max(size_ / 8, 1u), size_min_);
+        if (piece_time <= 2 * piece_time_of_few_) {
+            size_ = std::min(size_ + std::max(size_ / 4, 1u), size_max_);
+        } else if (piece_time > 4 * piece_time_of_few_) {
+            size_ = std::max(size_ - std::max(size_ / 8, 1u), size_min_);
+        }
     }
 
     uint32_t size_min_;

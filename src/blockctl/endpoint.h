@@ -26,7 +26,7 @@ struct EndpointInfo {
     uint32_t alignment = 1;         // A power of two.
     uint32_t request_size_max = 0;  // Bytes of one read or write.
     uint32_t connections = 1;       // Servers: how many stand.
-    // Writes that are given to it at once; the others are better kept waiting outside.
+    // Writes that whoever uses it gives it at once: more would only get in each other's way.
     uint32_t writes_at_once = UINT32_MAX;
     bool is_server = false;  // Else a local file: they have exit statuses of their own.
     bool is_read_only = false;

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <deque>
+#include <queue>
+#include <random>
+#include <vector>
 
 namespace blockd::blockctl {
 namespace {
@@ -11,57 +13,78 @@ namespace {
 constexpr uint64_t us = 1000;
 constexpr uint64_t ms = 1000 * us;
 
-// Two sides that serve one piece after the other, each in `service`, and bring it back no earlier
-// than `latency` after it began, at a multiple of `burst`.
+// What a piece meets: one of several servers, drawn by lot, that serves one after the other, each
+// in `service`; and it comes back no earlier than `latency` after it began, at a multiple of
+// `burst`.
 struct Sides {
     uint64_t latency = 300 * us;
     uint64_t service = 100 * us;
+    bool is_service_random = false;  // Exponential: many short ones, a few long ones.
     uint64_t burst = 1;
+    uint32_t servers = 1;
+};
+
+// A window that stays as it is, to compare with.
+struct FixedWindow {
+    uint32_t size() const { return 256; }
+    void piece_done(uint64_t, uint64_t) {}
 };
 
 class CopyWindowTest : public testing::Test {
   protected:
-    // So many pieces; between them are as many under way as the window says.
-    void copy(CopyWindow& window, const Sides& sides, int pieces) {
-        const uint64_t began_at = now;
+    void TearDown() override {
+        if (HasFailure()) ADD_FAILURE() << "seed " << seed;
+    }
+
+    // So many pieces; between them are as many under way as the window says. The time of them all
+    // by their number.
+    template <typename Window>
+    uint64_t copy(Window& window, const Sides& sides, int pieces) {
+        const uint64_t copy_began_at = now;
         size_least = UINT32_MAX;
         for (int done = 0; done < pieces; ++done) {
             while (under_way.size() < window.size()) begin(sides);
-            const Piece piece = under_way.front();
-            under_way.pop_front();
+            const Piece piece = under_way.top();
+            under_way.pop();
             now = piece.ends_at;
             window.piece_done(piece.began_at, now);
             if (window.size() > CopyWindow::size_min) {
                 size_least = std::min(size_least, window.size());
             }
         }
-        time_of_piece = (now - began_at) / uint64_t(pieces);
+        return (now - copy_began_at) / uint64_t(pieces);
     }
 
     uint64_t now = 1000;
-    uint64_t time_of_piece = 0;  // Of the last copy(): its time by its pieces.
-    uint32_t size_least = 0;     // Of the last copy(), small rounds left out.
+    uint32_t size_least = 0;  // Of the last copy(), small rounds left out.
 
   private:
     struct Piece {
         uint64_t began_at;
         uint64_t ends_at;
+        bool operator<(const Piece& other) const { return ends_at > other.ends_at; }
     };
 
     void begin(const Sides& sides) {
-        served_at = std::max(now, served_at) + sides.service;
-        const uint64_t ends_at = std::max(served_at, now + sides.latency);
-        under_way.push_back(
+        served_at.resize(sides.servers);
+        uint64_t& server = served_at[random() % sides.servers];
+        double service = double(sides.service);
+        if (sides.is_service_random) service *= std::exponential_distribution<>(1)(random);
+        server = std::max(now, server) + uint64_t(service);
+        const uint64_t ends_at = std::max(server, now + sides.latency);
+        under_way.push(
             {.began_at = now, .ends_at = (ends_at + sides.burst - 1) / sides.burst * sides.burst});
     }
 
-    std::deque<Piece> under_way;
-    uint64_t served_at = 0;
+    const uint32_t seed = std::random_device()();
+    std::mt19937 random{seed};
+    std::priority_queue<Piece> under_way;
+    std::vector<uint64_t> served_at;
 };
 
 TEST_F(CopyWindowTest, BeginsSmallThenTakesItsFirstSize) {
     CopyWindow window(256);
-    for (uint32_t piece = 0; piece < CopyWindow::size_min; ++piece) {
+    for (uint32_t piece = 0; piece < CopyWindow::pieces_min; ++piece) {
         EXPECT_EQ(window.size(), CopyWindow::size_min);
         window.piece_done(now, now + us);
     }
@@ -72,9 +95,17 @@ TEST_F(CopyWindowTest, KeepsNearSidesBusyWithFewWaiting) {
     CopyWindow window(256);
     const Sides near;
     copy(window, near, 1000);
-    copy(window, near, 10'000);
-    EXPECT_LE(window.size(), CopyWindow::size_min + 2 * CopyWindow::waiting_max);
-    EXPECT_LE(time_of_piece, near.service * 101 / 100);
+    EXPECT_LE(copy(window, near, 10'000), near.service * 101 / 100);
+    EXPECT_LE(window.size(), 4 * CopyWindow::size_min);
+}
+
+TEST_F(CopyWindowTest, KeepsManyDisksBusy) {
+    const Sides disks = {.service = 5 * ms, .is_service_random = true, .servers = 32};
+    FixedWindow fixed;
+    const uint64_t least = copy(fixed, disks, 20'000);
+    CopyWindow window(256);
+    copy(window, disks, 5000);
+    EXPECT_LE(copy(window, disks, 20'000), 2 * least);
 }
 
 TEST_F(CopyWindowTest, GrowsToItsBoundWhereTheOtherSideIsDistant) {
@@ -107,12 +138,12 @@ TEST_F(CopyWindowTest, ShrinksWhenPiecesBeginToWait) {
     copy(window, {.latency = 100 * ms}, 5000);
     ASSERT_EQ(window.size(), 256u);
     copy(window, {}, 256 * int(CopyWindow::rounds_between_small_ones + 40));
-    EXPECT_LE(window.size(), CopyWindow::size_min + 2 * CopyWindow::waiting_max);
+    EXPECT_LE(window.size(), 4 * CopyWindow::size_min);
 }
 
 TEST_F(CopyWindowTest, PiecesOfAnEarlierRoundSayNothingOfThisOne) {
     CopyWindow window(256);
-    for (uint32_t piece = 0; piece < CopyWindow::size_min; ++piece) window.piece_done(100, 200);
+    for (uint32_t piece = 0; piece < CopyWindow::pieces_min; ++piece) window.piece_done(100, 200);
     const uint32_t size = window.size();
     for (int piece = 0; piece < 1000; ++piece) window.piece_done(199, 1'000'000);
     EXPECT_EQ(window.size(), size);

@@ -105,7 +105,10 @@ void MemoryEndpoint::perform(const Pending& pending) {
     std::byte* const place = bytes.data() + pending.offset;
     was_flushed_last_ = pending.kind == Fault::Kind::flush;
     switch (pending.kind) {
-        case Fault::Kind::read: std::copy_n(place, pending.size, pending.read_to); break;
+        case Fault::Kind::read:
+            std::copy_n(place, pending.size, pending.read_to);
+            size_read_ += pending.size;
+            break;
         case Fault::Kind::write:
             std::copy_n(pending.write_from, pending.size, place);
             size_written_ += pending.size;

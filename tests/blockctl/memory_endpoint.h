@@ -32,8 +32,8 @@ class MemoryEndpoint final : public Endpoint {
     bool step();
 
     bool is_idle() const { return pending_.empty(); }
-    size_t pending_count() const { return pending_.size(); }
     size_t pending_max() const { return pending_max_; }
+    uint64_t size_read() const { return size_read_; }
     uint64_t size_written() const { return size_written_; }
     uint64_t size_zeroed() const { return size_zeroed_; }
     uint32_t flush_count() const { return flush_count_; }
@@ -72,6 +72,7 @@ class MemoryEndpoint final : public Endpoint {
     std::mt19937& random_;
     std::vector<Pending> pending_;
     size_t pending_max_ = 0;
+    uint64_t size_read_ = 0;
     uint64_t size_written_ = 0;
     uint64_t size_zeroed_ = 0;
     uint32_t flush_count_ = 0;
