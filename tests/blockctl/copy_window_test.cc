@@ -33,7 +33,7 @@ struct FixedWindow {
 class CopyWindowTest : public testing::Test {
   protected:
     void TearDown() override {
-        if (HasFailure()) ADD_FAILURE() << "seed " << seed;
+        if (HasFailure()) ADD_FAILURE() << "seed " << seed_;
     }
 
     // So many pieces; between them are as many under way as the window says. The time of them all
@@ -43,9 +43,9 @@ class CopyWindowTest : public testing::Test {
         const uint64_t copy_began_at = now;
         size_least = UINT32_MAX;
         for (int done = 0; done < pieces; ++done) {
-            while (under_way.size() < window.size()) begin(sides);
-            const Piece piece = under_way.top();
-            under_way.pop();
+            while (under_way_.size() < window.size()) begin(sides);
+            const Piece piece = under_way_.top();
+            under_way_.pop();
             now = piece.ends_at;
             window.piece_done(piece.began_at, now);
             if (window.size() > CopyWindow::size_min) {
@@ -66,20 +66,20 @@ class CopyWindowTest : public testing::Test {
     };
 
     void begin(const Sides& sides) {
-        served_at.resize(sides.servers);
-        uint64_t& server = served_at[random() % sides.servers];
+        served_at_.resize(sides.servers);
+        uint64_t& server = served_at_[random_() % sides.servers];
         double service = double(sides.service);
-        if (sides.is_service_random) service *= std::exponential_distribution<>(1)(random);
+        if (sides.is_service_random) service *= std::exponential_distribution<>(1)(random_);
         server = std::max(now, server) + uint64_t(service);
         const uint64_t ends_at = std::max(server, now + sides.latency);
-        under_way.push(
+        under_way_.push(
             {.began_at = now, .ends_at = (ends_at + sides.burst - 1) / sides.burst * sides.burst});
     }
 
-    const uint32_t seed = std::random_device()();
-    std::mt19937 random{seed};
-    std::priority_queue<Piece> under_way;
-    std::vector<uint64_t> served_at;
+    const uint32_t seed_ = std::random_device()();
+    std::mt19937 random_{seed_};
+    std::priority_queue<Piece> under_way_;
+    std::vector<uint64_t> served_at_;
 };
 
 TEST_F(CopyWindowTest, BeginsSmallThenTakesItsFirstSize) {
