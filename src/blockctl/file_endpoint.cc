@@ -19,8 +19,8 @@ namespace {
 
 constexpr uint32_t file_request_size_max = 32u << 20;
 
-// File systems lock a regular file for each write into the page cache: the writes of several workers
-// only spin for the lock, as `perf record` says of ext4 (rwsem_spin_on_owner).
+// File systems lock a regular file for each write into the page cache: the writes of several
+// workers only spin for the lock, as `perf record` says of ext4 (rwsem_spin_on_owner).
 constexpr uint32_t file_writes_at_once = 1;
 
 std::string system_words(const char* action, const std::string& path) {

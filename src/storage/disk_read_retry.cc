@@ -1,9 +1,9 @@
 // What becomes of a read that failed: one bad block should not cost its neighbours, a disk may
 // succeed where it is asked again, and who has to mend a disk wants to know where.
 //
-// Each buffer whose transfer failed is read again in parts: the front half of what is known to fail,
-// and of that half again, down to one block. A part that can be read is done with. So the blocks
-// before a bad one are read once or twice more, and the bad one alone decides.
+// Each buffer whose transfer failed is read again in parts: the front half of what is known to
+// fail, and of that half again, down to one block. A part that can be read is done with. So the
+// blocks before a bad one are read once or twice more, and the bad one alone decides.
 
 #include <algorithm>
 
