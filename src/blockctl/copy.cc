@@ -58,7 +58,7 @@ void Copy::advance() {
     }
 }
 
-// A request to zero takes as long as it takes, and no memory: the window says nothing of those.
+// A request to zero takes as long as it takes: the window says nothing of those.
 bool Copy::has_room() const {
     const size_t under_way = options_.requests - idle_.count() - zeroing_count_;
     return !idle_.is_empty() && under_way < window_.size();

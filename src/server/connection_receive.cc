@@ -241,7 +241,8 @@ RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
     ++slots_in_use_;
     bytes_in_use_ += slot->footprint;
     ASSERT(slots_in_use_ <= context_.limits.requests_per_connection);
-    ASSERT(slots_in_use_ == 1 || bytes_in_use_ <= context_.limits.bytes_per_connection);
+    const bool is_alone = slots_in_use_ == 1 || slot->footprint == 0;
+    ASSERT(is_alone || bytes_in_use_ <= context_.limits.bytes_per_connection);
     return slot;
 }
 

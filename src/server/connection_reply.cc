@@ -2,6 +2,7 @@
 
 #include <blockd/assert.h>
 
+#include <array>
 #include <bit>
 
 #include "server/connection.h"
@@ -154,13 +155,16 @@ void Connection::log_disk_error(const RequestSlot& slot, Error error) {
     }
     const uint64_t count = ++export_->failed_requests;
     if (!std::has_single_bit(count)) return;
+    const std::optional<uint64_t> bad_offset = slot.disk.failed_offset();
+    const std::array<LogField, 7> fields = {{{"export", export_->name},
+                                             {"step", std::string_view(error.during)},
+                                             {"os_errno", uint64_t(error.os_errno)},
+                                             {"offset", slot.request.offset},
+                                             {"size_bytes", uint64_t(slot.request.size)},
+                                             {"failures", count},
+                                             {"bad_offset", bad_offset.value_or(0)}}};
     context_.log.write(LogLevel::error, "request failed",
-                       {{"export", export_->name},
-                        {"step", std::string_view(error.during)},
-                        {"os_errno", uint64_t(error.os_errno)},
-                        {"offset", slot.disk.failed_offset().value_or(slot.request.offset)},
-                        {"size_bytes", uint64_t(slot.request.size)},
-                        {"failures", count}});
+                       std::span(fields).first(bad_offset ? 7 : 6));
 }
 
 }  // namespace blockd::server

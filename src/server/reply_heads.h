@@ -15,7 +15,7 @@ struct ReplyFormat {
     uint32_t base_allocation_id = 0;
 };
 
-// `offset`: of a READ, the first byte of the export that could not be read, where that is known.
+// `offset`: of a READ, where the block that could not be read begins, if that is known.
 void write_error_reply(RequestSlot& slot, const ReplyFormat& format, nbd::WireError error,
                        std::string_view text, std::optional<uint64_t> offset = {});
 

@@ -2,8 +2,8 @@
 // succeed where it is asked again, and who has to mend a disk wants to know where.
 //
 // Each buffer whose transfer failed is read again in parts: the front half of what is known to
-// fail, and of that half again, down to one block. A part that can be read is done with. So the
-// blocks before a bad one are read once or twice more, and the bad one alone decides.
+// fail, and of that half again, down to a block of 4 KiB. A part that was read is done with; a block
+// that fails decides. Only READs: a write that cannot read a block at its edge fails at once.
 
 #include <algorithm>
 
@@ -11,17 +11,12 @@
 
 namespace blockd::storage {
 
-namespace {
-
-// Drives of today lose no less at once, even where they take smaller requests.
-uint64_t bad_block_size(const io::DataFile& file) {
-    return std::max<uint64_t>(4096, file.alignment);
-}
-
-}  // namespace
+static_assert(read_block_size == buffer_size_min, "no file wants more at once");
 
 void DiskRequest::retry_read() {
-    retry_ = {.buffer = buffers.front(), .buffer_begin = disk_->align_down(offset)};
+    retry_ = {.buffer = buffers.front(),
+              .buffer_begin = disk_->align_down(offset),
+              .deadline_ns = disk_->loop_.now_ns() + read_retry_ns_max};
     retry_buffer();
 }
 
@@ -37,28 +32,23 @@ void DiskRequest::retry_buffer() {
     probe_read();
 }
 
+// Up to the block's end in the middle of what is left, or to the end of the first block.
 void DiskRequest::probe_read() {
-    if (retry_.probe_count == read_probes_max) return finish(buffers_result_);
-    ++retry_.probe_count;
-    const uint64_t block_size = bad_block_size(disk_->file_);
-    const uint64_t rest = retry_.end - retry_.begin;
-    const uint64_t half = std::max(rest / 2 / block_size * block_size, block_size);
+    const auto block_begin = [](uint64_t at) { return at / read_block_size * read_block_size; };
+    const uint64_t middle = block_begin(retry_.begin + (retry_.end - retry_.begin) / 2);
+    const uint64_t end =
+        middle > retry_.begin ? middle : block_begin(retry_.begin) + read_block_size;
     submit_piece(Transfer::Kind::read,
                  {.data = retry_.buffer->data + (retry_.begin - retry_.buffer_begin),
                   .offset = retry_.begin,
-                  .size = std::min(half, rest)},
+                  .size = std::min(end, retry_.end) - retry_.begin},
                  io::bind<&DiskRequest::probe_done>(this));
 }
 
 void DiskRequest::probe_done(Result<uint32_t> result) {
     const uint64_t probe_end = retry_.begin + transfer_.size;
-    if (!result) {
-        buffers_result_ = result.error();
-        retry_.end = probe_end;
-        if (transfer_.size > bad_block_size(disk_->file_)) return probe_read();
-        failed_offset_ = std::max(retry_.begin, offset);
-        return finish(buffers_result_);
-    }
+    if (!result) return probe_failed(result.error(), probe_end);
+
     retry_.begin = probe_end;
     const uint64_t buffer_end = retry_.buffer_begin + retry_.buffer->size;
     if (retry_.begin == buffer_end) {
@@ -66,6 +56,20 @@ void DiskRequest::probe_done(Result<uint32_t> result) {
         return retry_buffer();
     }
     if (retry_.begin == retry_.end) retry_.end = buffer_end;
+    if (disk_->loop_.now_ns() >= retry_.deadline_ns) return finish(buffers_result_);
+    probe_read();
+}
+
+void DiskRequest::probe_failed(Error error, uint64_t probe_end) {
+    buffers_result_ = error;
+    if (transfer_.size <= read_block_size) {
+        failed_offset_ = std::max(retry_.begin, offset);
+        return finish(buffers_result_);
+    }
+    retry_.end = probe_end;
+    ++retry_.failure_count;
+    const bool is_late = disk_->loop_.now_ns() >= retry_.deadline_ns;
+    if (is_late || retry_.failure_count == read_retry_failures_max) return finish(buffers_result_);
     probe_read();
 }
 

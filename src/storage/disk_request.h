@@ -23,9 +23,12 @@ namespace blockd::storage {
 class Disk;
 class Flow;
 
-// Reads that are made to find out which block of a read cannot be read. A bad block is found with
-// nine of them; where so many do not do, the disk fails now here, now there.
-inline constexpr uint32_t read_probes_max = 64;
+// A read that failed is made again in parts, down to blocks of so many bytes. It ends without having
+// found the bad one after so many parts that failed (eight lead to a bad block; a disk that fails
+// more often fails now here, now there), or that long after the first failure.
+inline constexpr uint64_t read_block_size = 4096;
+inline constexpr uint32_t read_retry_failures_max = 64;
+inline constexpr uint64_t read_retry_ns_max = 5'000'000'000;
 
 enum class DiskCommand : uint8_t { read, write, write_zeroes, trim, flush, extents };
 
@@ -48,8 +51,8 @@ class DiskRequest {
     // After an extents command.
     std::span<const io::Extent> extents() const;
 
-    // After a read that failed: the first byte of the disk that could not be read, when it was
-    // found.
+    // After a read that failed: where the first block that could not be read begins, or the request
+    // inside it; nothing when it was not found.
     std::optional<uint64_t> failed_offset() const { return failed_offset_; }
 
   private:
@@ -88,6 +91,7 @@ class DiskRequest {
     void retry_buffer();
     void probe_read();
     void probe_done(Result<uint32_t> result);
+    void probe_failed(Error error, uint64_t probe_end);
 
     // Zeroes and holes: disk_zero.cc.
     void start_trim();
@@ -122,7 +126,8 @@ class DiskRequest {
         uint64_t buffer_begin;
         uint64_t begin;
         uint64_t end;
-        uint32_t probe_count;
+        uint64_t deadline_ns;
+        uint32_t failure_count;
     };
     ReadRetry retry_{};
 
