@@ -2,8 +2,8 @@
 // succeed where it is asked again, and who has to mend a disk wants to know where.
 //
 // Each buffer whose transfer failed is read again in parts: the front half of what is known to
-// fail, and of that half again, down to a block of 4 KiB. A part that was read is done with; a block
-// that fails decides. Only READs: a write that cannot read a block at its edge fails at once.
+// fail, and of that half again, down to a block of 4 KiB. A part that was read is done with; a
+// block that fails decides. Only READs: a write that cannot read a block at its edge fails at once.
 
 #include <algorithm>
 
