@@ -13,6 +13,12 @@ namespace blockd::storage {
 
 static_assert(read_block_size == buffer_size_min, "no file wants more at once");
 
+namespace {
+
+uint64_t block_begin(uint64_t at) { return at / read_block_size * read_block_size; }
+
+}  // namespace
+
 void DiskRequest::retry_read() {
     retry_ = {.buffer = buffers.front(),
               .buffer_begin = disk_->align_down(offset),
@@ -34,7 +40,6 @@ void DiskRequest::retry_buffer() {
 
 // Up to the block's end in the middle of what is left, or to the end of the first block.
 void DiskRequest::probe_read() {
-    const auto block_begin = [](uint64_t at) { return at / read_block_size * read_block_size; };
     const uint64_t middle = block_begin(retry_.begin + (retry_.end - retry_.begin) / 2);
     const uint64_t end =
         middle > retry_.begin ? middle : block_begin(retry_.begin) + read_block_size;
@@ -63,7 +68,7 @@ void DiskRequest::probe_done(Result<uint32_t> result) {
 void DiskRequest::probe_failed(Error error, uint64_t probe_end) {
     buffers_result_ = error;
     if (transfer_.size <= read_block_size) {
-        failed_offset_ = std::max(retry_.begin, offset);
+        failed_offset_ = std::max(block_begin(retry_.begin), offset);
         return finish(buffers_result_);
     }
     retry_.end = probe_end;

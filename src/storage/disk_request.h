@@ -25,7 +25,7 @@ class Flow;
 
 // A read that failed is made again in parts, down to blocks of so many bytes. It ends without
 // having found the bad one after so many parts that failed (eight lead to a bad block; a disk that
-// fails more often fails now here, now there), or that long after the first failure.
+// fails more often fails now here, now there), or that long after it began.
 inline constexpr uint64_t read_block_size = 4096;
 inline constexpr uint32_t read_retry_failures_max = 64;
 inline constexpr uint64_t read_retry_ns_max = 5'000'000'000;

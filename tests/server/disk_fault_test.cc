@@ -34,6 +34,19 @@ TEST_F(DiskFault, FailedReadTellsTheOffsetOfItsBadBlock) {
     EXPECT_EQ(read_u64(answer.chunks[0].payload, 6 + answer.text.size()), 8192u);
 }
 
+TEST_F(DiskFault, LogTellsTheBadBlockBesideTheRequest) {
+    WireClient client = attach();
+    backend().break_byte(9000);
+    EXPECT_EQ(client.read(4096, 65'536).error, wire::eio);
+    EXPECT_EQ(last_logged("offset"), 4096u);
+    EXPECT_EQ(last_logged("size_bytes"), 65'536u);
+    EXPECT_EQ(last_logged("bad_offset"), 8192u);
+    backend().fail_next(OperationKind::write, -EIO);
+    EXPECT_EQ(client.write(8192, pattern(4096, 1)).error, wire::eio);
+    EXPECT_EQ(last_logged("offset"), 8192u);
+    EXPECT_FALSE(last_logged("bad_offset"));
+}
+
 TEST_F(DiskFault, ReadThatFailsOnceIsMadeAgain) {
     WireClient client = attach();
     EXPECT_TRUE(client.write(0, pattern(65'536, 1)).is_ok());

@@ -46,6 +46,15 @@ TEST(DiskReadRetry, FindsTheBlockThatCannotBeRead) {
     }
 }
 
+TEST(DiskReadRetry, ABlockThatLiesInTwoPiecesIsToldByItsBegin) {
+    DiskWorld world(blocks_of(512));
+    world.backend.bad_bytes = {(1 << 20) + 1024};
+    auto read = world.start(DiskCommand::read, 512, 2 << 20);
+    world.settle();
+    EXPECT_EQ(read->request.failed_offset(), 1u << 20);
+    world.release(*read);
+}
+
 TEST(DiskReadRetry, OfSeveralBadBlocksTheFirstIsTold) {
     DiskWorld world(blocks_of(4096));
     world.backend.bad_bytes = {3'500'000, 2'100'000, 2'900'000};
@@ -148,6 +157,31 @@ TEST(DiskReadRetry, GivesUpWhenItTakesTooLong) {
         while (!read->is_done()) {
             world.tick();
             while (world.backend.pending_count() > 0) world.backend.finish(0);
+        }
+        EXPECT_EQ(read->is_ok(), !is_late);
+        EXPECT_FALSE(read->request.failed_offset());
+        world.release(*read);
+    }
+}
+
+TEST(DiskReadRetry, GivesUpWhenFailingTakesTooLong) {
+    for (const bool is_late : {false, true}) {
+        MemoryBackend::Options options = blocks_of(4096);
+        options.is_manual = true;
+        DiskWorld world(options);
+        auto read = world.start(DiskCommand::read, 0, 8 * read_block_size);
+        world.tick();
+        world.backend.fail(0, EIO);
+        world.tick();
+        world.tick();
+        ASSERT_EQ(world.backend.pending_count(), 1u);
+        world.backend.fail(0, EIO);
+        world.backend.next_poll_ns = is_late ? read_retry_ns_max : 0;
+        for (bool fails = true; !read->is_done();) {
+            world.tick();
+            if (world.backend.pending_count() == 0) continue;
+            fails ? world.backend.fail(0, EIO) : world.backend.finish(0);
+            fails = false;
         }
         EXPECT_EQ(read->is_ok(), !is_late);
         EXPECT_FALSE(read->request.failed_offset());

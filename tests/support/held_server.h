@@ -9,10 +9,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "server/server.h"
@@ -27,18 +30,32 @@ namespace blockd::support {
 class RecordingLog final : public server::Log {
   public:
     void write(server::LogLevel, std::string_view message,
-               std::span<const server::LogField>) override {
+               std::span<const server::LogField> fields) override {
         const std::lock_guard lock(mutex_);
         messages_.emplace_back(message);
+        numbers_.clear();
+        for (const server::LogField& field : fields) {
+            if (const auto* number = std::get_if<uint64_t>(&field.value)) {
+                numbers_.emplace(field.key, *number);
+            }
+        }
     }
     size_t count(std::string_view message) const {
         const std::lock_guard lock(mutex_);
         return static_cast<size_t>(std::ranges::count(messages_, message));
     }
 
+    // Of the last message.
+    std::optional<uint64_t> last_number(const std::string& key) const {
+        const std::lock_guard lock(mutex_);
+        const auto found = numbers_.find(key);
+        return found == numbers_.end() ? std::nullopt : std::optional(found->second);
+    }
+
   private:
     mutable std::mutex mutex_;
     std::vector<std::string> messages_;
+    std::map<std::string, uint64_t> numbers_;
 };
 
 class HeldServerTest : public ::testing::Test {
@@ -55,6 +72,9 @@ class HeldServerTest : public ::testing::Test {
     std::string disk_path() const { return directory_.file("disk.img"); }
     HeldBackend& backend() { return *backend_; }
     size_t logged_count(std::string_view message) const { return log_.count(message); }
+    std::optional<uint64_t> last_logged(const std::string& key) const {
+        return log_.last_number(key);
+    }
 
     // Operations of this kind are held, and this many are waiting.
     bool holds(io::OperationKind kind, uint32_t count) {
