@@ -38,7 +38,7 @@ class Copy {
         uint32_t request_size = 256u << 10;  // Cut to what both sides take.
         uint32_t sparse_size = 4096;         // Zeros are looked for in blocks of so much; 0: not.
         FinalFlush flush = FinalFlush::yes;
-        uint64_t (*now_ns)() = io::monotonic_now_ns;
+        uint64_t (*now_ns)() = io::monotonic_now_ns;  // What pieces are timed with.
     };
 
     Copy(Endpoint& source, Endpoint& target, const Options& options);

@@ -11,7 +11,7 @@
 
 namespace blockd::storage {
 
-static_assert(read_block_size == buffer_size_min, "no file wants more at once");
+static_assert(io::data_file_alignment_max <= read_block_size, "a block may be read alone");
 
 namespace {
 

@@ -141,51 +141,32 @@ TEST(DiskReadRetry, GivesUpAfterSoManyFailuresWithoutAnOffset) {
     }
 }
 
-TEST(DiskReadRetry, GivesUpWhenItTakesTooLong) {
-    for (const bool is_late : {false, true}) {
-        MemoryBackend::Options options = blocks_of(4096);
-        options.is_manual = true;
-        DiskWorld world(options);
-        auto read = world.start(DiskCommand::read, 0, 8 * read_block_size);
-        world.tick();
-        world.backend.fail(0, EIO);
-        world.tick();
-        world.tick();
-        ASSERT_EQ(world.backend.pending_count(), 1u);
-        world.backend.finish(0);
-        world.backend.next_poll_ns = read_retry_ns_max - (is_late ? 0 : 1000);
-        while (!read->is_done()) {
+TEST(DiskReadRetry, GivesUpWhenItTakesTooLongWhetherPartsSucceedOrFail) {
+    for (const bool fails : {false, true}) {
+        for (const bool is_late : {false, true}) {
+            MemoryBackend::Options options = blocks_of(4096);
+            options.is_manual = true;
+            DiskWorld world(options);
+            const auto end_next = [&](bool is_failure) {
+                while (world.backend.pending_count() == 0) world.tick();
+                is_failure ? world.backend.fail(0, EIO) : world.backend.finish(0);
+            };
+            auto read = world.start(DiskCommand::read, 0, 64 * read_block_size);
+            end_next(true);
+            end_next(fails);
+            world.backend.next_poll_ns = read_retry_ns_max - (is_late ? 0 : 1000);
+            end_next(fails);
             world.tick();
-            while (world.backend.pending_count() > 0) world.backend.finish(0);
-        }
-        EXPECT_EQ(read->is_ok(), !is_late);
-        EXPECT_FALSE(read->request.failed_offset());
-        world.release(*read);
-    }
-}
-
-TEST(DiskReadRetry, GivesUpWhenFailingTakesTooLong) {
-    for (const bool is_late : {false, true}) {
-        MemoryBackend::Options options = blocks_of(4096);
-        options.is_manual = true;
-        DiskWorld world(options);
-        auto read = world.start(DiskCommand::read, 0, 8 * read_block_size);
-        world.tick();
-        world.backend.fail(0, EIO);
-        world.tick();
-        world.tick();
-        ASSERT_EQ(world.backend.pending_count(), 1u);
-        world.backend.fail(0, EIO);
-        world.backend.next_poll_ns = is_late ? read_retry_ns_max : 0;
-        for (bool fails = true; !read->is_done();) {
             world.tick();
-            if (world.backend.pending_count() == 0) continue;
-            fails ? world.backend.fail(0, EIO) : world.backend.finish(0);
-            fails = false;
+            EXPECT_EQ(world.backend.pending_count(), is_late ? 0u : 1u);
+            while (!read->is_done()) {
+                world.tick();
+                while (world.backend.pending_count() > 0) world.backend.finish(0);
+            }
+            EXPECT_EQ(read->is_ok(), !is_late) << fails;
+            EXPECT_FALSE(read->request.failed_offset());
+            world.release(*read);
         }
-        EXPECT_EQ(read->is_ok(), !is_late);
-        EXPECT_FALSE(read->request.failed_offset());
-        world.release(*read);
     }
 }
 
