@@ -7,6 +7,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -95,6 +97,9 @@ void DaemonProcess::start(const std::vector<std::string>& arguments) {
     posix_spawnattr_setsigdefault(&attributes, &signals);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
     exit_code_.reset();
+    std::error_code no_log_yet;
+    const uint64_t log_size = std::filesystem::file_size(log_path_, no_log_yet);
+    log_size_at_start_ = no_log_yet ? 0 : log_size;
     const int error =
         posix_spawnp(&process_, pointers[0], &actions, &attributes, pointers.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
@@ -104,11 +109,18 @@ void DaemonProcess::start(const std::vector<std::string>& arguments) {
 }
 
 bool DaemonProcess::wait_until_ready(const Endpoint& endpoint) {
-    const bool is_ready =
-        eventually([&] { return !is_running() || WireClient::can_connect(endpoint); });
+    const bool is_ready = eventually([&] {
+        if (!is_running()) return true;
+        return has_said_ready() && WireClient::can_connect(endpoint);
+    });
     if (is_ready && is_running()) return true;
     ADD_FAILURE() << "the daemon does not serve; it says:\n" << log();
     return false;
+}
+
+// Its first listener takes connections before its last one is open.
+bool DaemonProcess::has_said_ready() const {
+    return log().find(" is ready\n", log_size_at_start_) != std::string::npos;
 }
 
 bool DaemonProcess::reap() {

@@ -34,8 +34,8 @@ class DaemonProcess {
     // Starts it with these arguments; the program's own name is added.
     void start(const std::vector<std::string>& arguments);
 
-    // Until it accepts connections there. A failure of the test when it ends before, or takes too
-    // long; the failure shows its log.
+    // Until it says that it is ready, and accepts connections there. A failure of the test when it
+    // ends before, or takes too long; the failure shows its log.
     bool wait_until_ready(const Endpoint& endpoint);
 
     bool is_running();
@@ -56,11 +56,13 @@ class DaemonProcess {
 
   private:
     bool reap();  // Whether it has ended.
+    bool has_said_ready() const;
 
     std::string log_path_;
     std::vector<std::string> launcher_;
     pid_t process_ = -1;
     std::optional<int> exit_code_;
+    uint64_t log_size_at_start_ = 0;  // It is appended to.
 };
 
 // A port of the loopback interface that nobody uses now.
