@@ -34,6 +34,7 @@ third_parties = {
     "spdlog/": {"src/daemon/log.cc"},
     "fmt/": {"src/daemon/log.cc"},
     "nlohmann/": {"src/daemon/json_document.cc", "src/blockctl/json_output.cc"},
+    "liburing": {"src/io/uring.h"},
     "boost/": {"src/daemon/options.cc", "src/blockctl/options.cc",
                "tests/simulation/options.cc"},
 }

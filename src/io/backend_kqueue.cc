@@ -194,24 +194,14 @@ void KqueueBackend::push_change(const Operation& operation, CompletionList& comp
 }
 
 void KqueueBackend::poll(CompletionList& completed, uint64_t wait_ns) {
-    const bool may_sleep = wait_ns > 0 && prepare_sleep();
+    const bool may_sleep = wait_ns > 0 && sleep_gate_.prepare_sleep();
     exchange(completed, may_sleep ? wait_ns : 0);
-    is_asleep_.store(false, std::memory_order_relaxed);
-    // What is woken for is looked at after this: a later wake() ends the next sleep.
-    is_woken_.exchange(false, std::memory_order_seq_cst);
+    sleep_gate_.end_sleep();
     workers_.collect(completed);
 }
 
-// False when wake() came before. It and this function each write one flag and then read the
-// other's: sequentially consistent, so that at least one of them sees the other.
-bool KqueueBackend::prepare_sleep() {
-    is_asleep_.store(true, std::memory_order_seq_cst);
-    return !is_woken_.load(std::memory_order_seq_cst);
-}
-
 void KqueueBackend::wake() {
-    if (is_woken_.exchange(true, std::memory_order_seq_cst)) return;
-    if (!is_asleep_.load(std::memory_order_seq_cst)) return;
+    if (!sleep_gate_.wake()) return;
     const int32_t status = change_doorbell(*queue_, 0, NOTE_TRIGGER);
     ASSERT(status == 0);
 }

@@ -11,11 +11,11 @@
 #include "io/disk_workers.h"
 #include "io/fd_table.h"
 #include "io/kernel_queue.h"
+#include "io/sleep_gate.h"
 
 #include <blockd/io/backend.h>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -63,7 +63,6 @@ class KqueueBackend final : public Backend {
     void exchange(CompletionList& completed, uint64_t wait_ns);
     void take_event(const struct kevent& event, CompletionList& completed);
     void end_connect(Completion& completion, CompletionList& completed);
-    bool prepare_sleep();
 
     std::unique_ptr<KernelQueue> queue_;
     std::array<struct kevent, batch_size_max> changes_;
@@ -72,9 +71,7 @@ class KqueueBackend final : public Backend {
     FdTable<Slot> slots_;
     CompletionList disk_operations_;  // Of this submit(): the workers get them in one batch.
 
-    // wake() rings the kernel only for a loop that sleeps or is about to.
-    std::atomic<bool> is_woken_ = false;
-    std::atomic<bool> is_asleep_ = false;
+    SleepGate sleep_gate_;
 
     DiskWorkers workers_;  // Last: its threads use the queue until they are gone.
 };

@@ -14,8 +14,9 @@ namespace blockd::io {
 namespace {
 
 // Someone who inspects holds the lock for microseconds, a daemon that is being replaced for a
-// little longer: neither shall fail a start.
-constexpr int lock_attempts_max = 6;
+// little longer, and one that was killed until its disk has done what it was told: none of them
+// shall fail a start.
+constexpr int lock_attempts_max = 25;
 constexpr std::chrono::milliseconds lock_retry_wait{20};
 
 constexpr uint64_t file_size_max = std::numeric_limits<int64_t>::max();

@@ -41,30 +41,8 @@ void set_options(int socket, int domain) {
     ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-msghdr message_of(std::span<const IoVector> vectors) {
-    msghdr message{};
-    // The layout is the same, asserted above; the kernel does not write to the array.
-    message.msg_iov = reinterpret_cast<iovec*>(const_cast<IoVector*>(vectors.data()));
-    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(vectors.size());
-    return message;
-}
-
 // EWOULDBLOCK and EAGAIN are one number on the systems served.
 static_assert(EWOULDBLOCK == EAGAIN);
-
-// accept(2): errors of a connection that died in the queue, and on Linux any error of its network.
-bool is_error_of_one_connection(int os_errno) {
-    switch (os_errno) {
-        case ECONNABORTED:
-        case EPROTO:
-        case ENOPROTOOPT:
-        case EHOSTDOWN:
-        case EHOSTUNREACH:
-        case ENETDOWN:
-        case ENETUNREACH: return true;
-        default: return false;
-    }
-}
 
 using NameFunction = int (*)(int, struct sockaddr*, socklen_t*);
 
@@ -87,17 +65,34 @@ Result<Fd> open_stream_socket(AddressFamily family) {
     return static_cast<Fd>(socket);
 }
 
+// accept(2): errors of a connection that died in the queue, and on Linux any error of its network.
+bool is_error_of_one_connection(int32_t os_errno) {
+    switch (os_errno) {
+        case ECONNABORTED:
+        case EPROTO:
+        case ENOPROTOOPT:
+        case EHOSTDOWN:
+        case EHOSTUNREACH:
+        case ENETDOWN:
+        case ENETUNREACH: return true;
+        default: return false;
+    }
+}
+
+void prepare_accepted_socket(Fd socket) {
+    sockaddr_storage near_end{};
+    socklen_t size = sizeof(near_end);
+    if (::getsockname(number(socket), reinterpret_cast<struct sockaddr*>(&near_end), &size) == 0) {
+        set_options(number(socket), near_end.ss_family);
+    }
+}
+
 int64_t accept_connection(Fd listener) {
     int32_t socket = 0;
     do {
         socket = accept_raw_socket(number(listener));
     } while (socket < 0 && (socket == -EINTR || is_error_of_one_connection(-socket)));
-    if (socket < 0) return socket;
-    sockaddr_storage near_end{};
-    socklen_t size = sizeof(near_end);
-    if (::getsockname(socket, reinterpret_cast<struct sockaddr*>(&near_end), &size) == 0) {
-        set_options(socket, near_end.ss_family);
-    }
+    if (socket >= 0) prepare_accepted_socket(static_cast<Fd>(socket));
     return socket;
 }
 
@@ -125,6 +120,14 @@ int64_t connect_result(Fd socket) {
     const int named =
         ::getpeername(number(socket), reinterpret_cast<struct sockaddr*>(&peer), &size);
     return named != 0 && errno == ENOTCONN ? -EINPROGRESS : 0;
+}
+
+msghdr message_of(std::span<const IoVector> vectors) {
+    msghdr message{};
+    // The layout is the same, asserted above; the kernel does not write to the array.
+    message.msg_iov = reinterpret_cast<iovec*>(const_cast<IoVector*>(vectors.data()));
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(vectors.size());
+    return message;
 }
 
 int64_t receive(Fd socket, std::span<const IoVector> vectors) {

@@ -1,6 +1,7 @@
 // The kqueue backend, and the same on a queue that misbehaves within its rights: it is interrupted,
 // tells less than it knows, and reports sockets that are not ready.
 #include "io/backend_kqueue.h"
+#include "io/backend_uring.h"
 #include "io/kernel_queue.h"
 #include "io/loop_conformance.h"
 
@@ -45,12 +46,14 @@ Result<std::unique_ptr<Backend>> make_chaotic_backend(const BackendOptions& opti
 
 }  // namespace
 
+// Where io_uring is denied, the tests of UringTest are skipped and say why.
 std::span<const BackendChoice> backend_choices() {
-    static constexpr std::array<BackendChoice, 2> choices = {
+    static constexpr std::array<BackendChoice, 3> all = {
         BackendChoice{.name = "kqueue", .make = make_kqueue_backend},
         BackendChoice{.name = "kqueue_with_chaos", .make = make_chaotic_backend},
+        BackendChoice{.name = "io_uring", .make = make_uring_backend},
     };
-    return choices;
+    return std::span(all).first(probe_uring() == 0 ? all.size() : all.size() - 1);
 }
 
 }  // namespace blockd::io

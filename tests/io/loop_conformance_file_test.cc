@@ -204,28 +204,28 @@ TEST_P(LoopFiles, ACancelReachesWhatWaitsAndNotWhatRuns) {
     ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
     Loop narrow(make_backend({.disk_workers = 1}));
     const Fd file = static_cast<Fd>(::open(directory_.file("data").c_str(), O_RDONLY | O_CLOEXEC));
-    Buffer buffer(8);
+    std::array<Extent, 1> extents{};
     Outcome<Fd> opening;
-    Outcome<uint32_t> reading;
+    Outcome<uint32_t> searching;
     narrow.open(opening.completion, {.path = fifo.c_str(), .flags = O_RDONLY, .mode = 0},
                 opening.callback());
-    narrow.read(reading.completion, {.file = file, .buffer = buffer.bytes(), .offset = 0},
-                reading.callback());
+    narrow.extents(searching.completion, {.file = file, .offset = 0, .size = 8, .extents = extents},
+                   searching.callback());
     int writer = -1;
     const auto has_reader = [&] {
         writer = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
         return writer >= 0;
     };
     narrow.tick();
-    narrow.cancel(reading.completion);
+    narrow.cancel(searching.completion);
     narrow.tick();
-    EXPECT_TRUE(reading.is_error(ErrorCode::canceled));
+    EXPECT_TRUE(searching.is_error(ErrorCode::canceled));
     EXPECT_FALSE(opening.is_done());
     EXPECT_TRUE(run_until(has_reader));
     narrow.cancel(opening.completion);
     while (narrow.in_flight_count() > 0) narrow.run_for_ns(millisecond_ns);
     EXPECT_EQ(opening.call_count(), 1u);
-    EXPECT_EQ(reading.call_count(), 1u);
+    EXPECT_EQ(searching.call_count(), 1u);
     ASSERT_TRUE(opening.has_value()) << "the descriptor is handed over although it was cancelled";
     ::close(static_cast<int>(opening.value()));
     ::close(writer);

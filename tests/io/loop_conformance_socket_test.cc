@@ -372,14 +372,15 @@ TEST_P(LoopSockets, AcceptingWithoutDescriptorsFailsAndCanBeResumed) {
     for (const Fd fd : {near, far, client, second_client, accepted.value(), listener}) close(fd);
 }
 
-// Within one turn: a receive begins to wait, is cancelled, its descriptor is closed, and the number
-// is given to another socket that receives too.
-class ReuseInOneTurn {
+// In as few turns as the backend can, which may be one: a receive begins to wait, is cancelled, its
+// descriptor is closed, and the number is given to another socket that receives too.
+class QuickReuse {
   public:
-    ReuseInOneTurn(Loop& loop, std::array<Fd, 2> old_pair, std::array<Fd, 2> (*make_pair)())
+    QuickReuse(Loop& loop, std::array<Fd, 2> old_pair, std::array<Fd, 2> (*make_pair)())
         : loop_(loop), old_(old_pair), make_pair_(make_pair) {}
 
-    void start() { loop_.next_tick(tick_, bind<&ReuseInOneTurn::ticked>(this)); }
+    void start() { loop_.next_tick(tick_, bind<&QuickReuse::ticked>(this)); }
+    bool is_reused() const { return is_reused_; }
     std::array<Fd, 2> old_pair() const { return old_; }
     std::array<Fd, 2> new_pair() const { return new_; }
     Outcome<uint32_t>& receiving() { return receiving_; }
@@ -388,18 +389,19 @@ class ReuseInOneTurn {
   private:
     void ticked(Result<Ok>) {
         loop_.recv(old_receive_, {.socket = old_[0], .vectors = buffer_.vectors()},
-                   bind<&ReuseInOneTurn::old_receive_done>(this));
+                   bind<&QuickReuse::old_receive_done>(this));
         // It is sent at once, so that its callback runs before the kernel is asked again.
         loop_.send(send_, {.socket = old_[1], .vectors = sent_.vectors()},
-                   bind<&ReuseInOneTurn::sent>(this));
+                   bind<&QuickReuse::sent>(this));
     }
     void sent(Result<uint32_t>) { loop_.cancel_fd(old_[0]); }
     void old_receive_done(Result<uint32_t> result) {
-        EXPECT_FALSE(result);
-        loop_.close(close_, {.fd = old_[0]}, bind<&ReuseInOneTurn::closed>(this));
+        EXPECT_TRUE(!result || *result == 3) << "what was sent, or nothing";
+        loop_.close(close_, {.fd = old_[0]}, bind<&QuickReuse::closed>(this));
     }
     void closed(Result<Ok>) {
         new_ = make_pair_();
+        is_reused_ = true;
         loop_.recv(receiving_.completion, {.socket = new_[0], .vectors = buffer_.vectors()},
                    receiving_.callback());
     }
@@ -410,16 +412,17 @@ class ReuseInOneTurn {
     std::array<Fd, 2> (*make_pair_)();
     Buffer buffer_{8};
     Buffer sent_{std::string("old")};
+    bool is_reused_ = false;
     Completion tick_, old_receive_, send_, close_;
     Outcome<uint32_t> receiving_;
 };
 
-TEST_P(LoopSockets, ADescriptorThatIsReusedInOneTurnMeetsNothingOfItsPast) {
-    ReuseInOneTurn reuse(loop, make_socket_pair(), make_socket_pair);
+TEST_P(LoopSockets, ADescriptorThatIsReusedAtOnceMeetsNothingOfItsPast) {
+    QuickReuse reuse(loop, make_socket_pair(), make_socket_pair);
     reuse.start();
-    loop.tick();
+    ASSERT_TRUE(run_until([&] { return reuse.is_reused(); }));
     const auto [reused, peer] = reuse.new_pair();
-    ASSERT_EQ(reused, reuse.old_pair()[0]) << "the number was given out again, in one turn";
+    ASSERT_EQ(reused, reuse.old_pair()[0]) << "the number was given out again";
     loop.tick();
     EXPECT_FALSE(reuse.receiving().is_done());
     write_all(peer, "new");

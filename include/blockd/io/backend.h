@@ -1,4 +1,4 @@
-// What the loop asks of a system: kqueue, or a simulated world in tests. All that is not
+// What the loop asks of a system: kqueue, io_uring, or a simulated world in tests. All that is not
 // deterministic (time, completion order, sizes, errors) enters through this interface.
 //
 // It is called per batch, not per byte. A backend completes an operation by setting its `result`
@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace blockd::io {
 
@@ -72,8 +73,22 @@ struct BackendOptions {
 };
 inline constexpr uint32_t disk_workers_max = 256;
 
-// kqueue, natively or (Linux) on the project's own emulation. Error{too_many_files, no_memory, ...}
-// when the system has no room.
+enum class BackendKind : uint8_t {
+    automatic,  // io_uring where it is there and allowed, else kqueue.
+    kqueue,     // Natively or (Linux) on the project's own emulation.
+    io_uring,   // Linux 6.0 and newer. Containers often deny it.
+};
+
+struct MadeBackend {
+    std::unique_ptr<Backend> backend;
+    std::optional<Error> passed_over;  // Why an automatic choice is not the best of the system.
+};
+
+// An explicit choice is strict: Error{not_supported, permission, invalid, ...} where the system has
+// no such backend. Error{too_many_files, no_memory, ...} when it has no room: then an automatic
+// choice fails as well.
+Result<MadeBackend> make_backend(BackendKind kind, const BackendOptions& options);
+
 Result<std::unique_ptr<Backend>> make_kqueue_backend(const BackendOptions& options);
 
 }  // namespace blockd::io
