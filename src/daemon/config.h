@@ -33,10 +33,8 @@ struct ExportConfig {
     bool allow_weak_sync = false;
 };
 
-enum class BackendChoice : uint8_t { automatic, kqueue };
-
 struct IoConfig {
-    BackendChoice backend = BackendChoice::automatic;
+    io::BackendKind backend = io::BackendKind::automatic;
     uint32_t disk_workers = io::BackendOptions().disk_workers;
     std::string record;  // Absolute; empty: nothing is recorded.
 };

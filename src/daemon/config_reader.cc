@@ -3,6 +3,7 @@
 
 #include <blockd/nbd_wire.h>
 
+#include <array>
 #include <charconv>
 #include <filesystem>
 #include <map>
@@ -18,6 +19,8 @@ namespace blockd::daemon {
 namespace {
 
 constexpr size_t path_size_max = 4095;  // PATH_MAX of Linux without its NUL; macOS has 1024.
+constexpr std::array<io::BackendKind, 3> backends = {
+    io::BackendKind::automatic, io::BackendKind::kqueue, io::BackendKind::io_uring};
 constexpr std::string_view path_form = "a path, absolute or relative to the config's folder";
 
 class ConfigReader {
@@ -231,9 +234,8 @@ void ConfigReader::check_limits() {
 void ConfigReader::read_io(const JsonValue& value) {
     ObjectReader reader(value, "/io", result_.complaints);
     IoConfig& config = result_.config.io;
-    if (const std::optional<size_t> choice = reader.read_choice("backend", {"auto", "kqueue"})) {
-        config.backend = *choice == 0 ? BackendChoice::automatic : BackendChoice::kqueue;
-    }
+    const auto backend = reader.read_choice("backend", {"auto", "kqueue", "io_uring"});
+    if (backend) config.backend = backends[*backend];
     reader.read_count("disk_workers", config.disk_workers, 1, io::disk_workers_max);
     if (const std::string* const record = reader.read_text("record", 1, path_size_max, path_form)) {
         config.record = absolute(*record);

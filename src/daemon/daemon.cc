@@ -89,14 +89,19 @@ std::optional<int32_t> Daemon::open(ExportFiles& files) {
 
 // nullptr, and a failure, when the system has no room for it or the record cannot be made.
 std::unique_ptr<io::Backend> Daemon::make_backend(const ExportFiles& files) {
-    Result<std::unique_ptr<io::Backend>> backend =
-        io::make_kqueue_backend({.disk_workers = config_.io.disk_workers});
-    if (!backend) {
-        failures_.push_back("cannot start the IO loop: " + error_text(backend.error()));
+    Result<io::MadeBackend> made =
+        io::make_backend(config_.io.backend, {.disk_workers = config_.io.disk_workers});
+    if (!made) {
+        failures_.push_back("cannot start the IO loop: " + error_text(made.error()));
         return nullptr;
     }
-    if (config_.io.record.empty()) return std::move(*backend);
-    return recording(std::move(*backend), files);
+    if (made->passed_over) {
+        surroundings_.log.write(LogLevel::info, "slower IO backend",
+                                {{"backend", std::string_view(made->backend->name())},
+                                 {"reason", error_text(*made->passed_over)}});
+    }
+    if (config_.io.record.empty()) return std::move(made->backend);
+    return recording(std::move(made->backend), files);
 }
 
 std::unique_ptr<io::Backend> Daemon::recording(std::unique_ptr<io::Backend> backend,

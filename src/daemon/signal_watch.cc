@@ -22,6 +22,7 @@ void take_over_signals() {
     sigaddset(&signals, wake_signal);
     ASSERT(pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);  // A write past the limit of a file's size is EFBIG to its client.
 }
 
 SignalWatch::SignalWatch(io::Loop& loop, io::Callback<uint32_t> arrived)

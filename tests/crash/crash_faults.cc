@@ -9,8 +9,8 @@
 // lose what it acknowledged.
 //
 // Left out, as the system never lets them fail: futex, on errors of which the C library ends the
-// program, and write to the eventfd that wakes the loop, whose counter cannot overflow. What fails
-// of write is the log.
+// program, and write to the eventfd that wakes the loop, whose counter cannot overflow. What fails of
+// write is the log. io_uring_register is denied to the first ring alone, which is there to find out.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -62,6 +62,8 @@ const std::vector<Call>& calls() {
         {"getcwd", {"ENOENT"}},
         {"getpeername", {"ENOTCONN", "ENOBUFS"}},
         {"getsockname", {"ENOBUFS"}},
+        {"io_uring_enter", {"EINTR", "EAGAIN", "EBUSY", "EPERM"}},
+        {"io_uring_setup", {"ENOSYS", "EPERM", "EINVAL", "ENOMEM", "EMFILE"}},
         {"ioctl", {"ENOTTY"}},
         {"listen", {"EADDRINUSE"}},
         {"lseek", {"EINVAL", "EIO"}},
@@ -90,6 +92,11 @@ const std::vector<Call>& calls() {
     return all;
 }
 
+// What is no system call on io_uring is to fail as one.
+std::string backend_of(const std::string& call) {
+    return call.starts_with("io_uring_") ? "auto" : "kqueue";
+}
+
 constexpr int32_t reply_timeout_ms = 10'000;
 constexpr int32_t end_timeout_ms = 10'000;
 constexpr uint64_t requests_per_client = 40;
@@ -113,7 +120,8 @@ class Run {
                    .reply_timeout_ms = reply_timeout_ms,
                    .request_size_max = 64 * support::kibibyte,
                    .limits = {"\"shutdown_grace\": \"2s\""},
-                   .members = {"\"io\": {\"disk_workers\": 2}"}}) {}
+                   .backend = backend_of(injection.call),
+                   .disk_workers = 2}) {}
 
     Outcome run() {
         if (injection_.call == "write") injection_.path = daemon_.directory.file("log");

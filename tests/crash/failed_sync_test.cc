@@ -17,7 +17,8 @@ class FailedSync : public DaemonTest {
     // of its directory; the only disk worker has two that work, and one that does not.
     FailedSync() {
         config.exports.resize(1);
-        config.server = {"\"io\": {\"disk_workers\": 1}"};
+        config.backend = "kqueue";  // Of io_uring's syncs no system call can be made to fail.
+        config.disk_workers = 1;
         daemon.set_launcher(injecting_launcher({.call = "fdatasync", .error = "EIO", .when = 3},
                                                directory.file("trace")));
     }

@@ -10,7 +10,8 @@ LoadedDaemon::LoadedDaemon(const Options& options) : options_(options) {
     if (options.has_tcp) config_.tcp_port = support::free_tcp_port();
     config_.exports = {{.name = "disk", .file = disk_path()}};
     config_.limits = options.limits;
-    config_.server = options.members;
+    config_.backend = options.backend;
+    config_.disk_workers = options.disk_workers;
     support::write_file(directory.file("blockd.json"), config_.json());
     for (uint32_t index = 0; index < options.connection_count; ++index) {
         records_.emplace_back(options.region_size);

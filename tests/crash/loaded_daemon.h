@@ -27,8 +27,9 @@ class LoadedDaemon {
         bool may_fail = false;
         int32_t reply_timeout_ms = support::WireClient::timeout_ms_default;
         uint64_t request_size_max = 2 * support::mebibyte;
-        std::vector<std::string> limits = {};   // JSON members.
-        std::vector<std::string> members = {};  // Of the config's top level.
+        std::vector<std::string> limits = {};  // JSON members.
+        std::string backend = support::chosen_backend();
+        uint32_t disk_workers = 0;  // 0 leaves the default.
     };
 
     explicit LoadedDaemon(const Options& options);

@@ -115,7 +115,7 @@ TEST(ConfigReader, EveryKeyArrivesInTheConfig) {
     EXPECT_EQ(config.limits.handshake_timeout_ns, 1'000'000'000u);
     EXPECT_EQ(config.limits.transfer_timeout_ns, 2'000'000'000u);
     EXPECT_EQ(config.limits.shutdown_grace_ns, 500'000'000u);
-    EXPECT_EQ(config.io.backend, BackendChoice::kqueue);
+    EXPECT_EQ(config.io.backend, io::BackendKind::kqueue);
     EXPECT_EQ(config.io.disk_workers, 3u);
     EXPECT_EQ(config.log.level, server::LogLevel::error);
     EXPECT_EQ(config.log.file, "/etc/blockd/b.log");

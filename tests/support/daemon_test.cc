@@ -29,6 +29,11 @@ std::string export_json(const ExportConfig& entry) {
 
 }  // namespace
 
+std::string chosen_backend() {
+    const char* const chosen = getenv("BLOCKD_BACKEND");
+    return chosen == nullptr ? "auto" : chosen;
+}
+
 std::string DaemonConfig::json() const {
     std::vector<std::string> listeners = {"{\"unix\": " + quoted(unix_path) + "}"};
     if (tcp_port != 0) {
@@ -38,7 +43,10 @@ std::string DaemonConfig::json() const {
     }
     std::vector<std::string> entries;
     for (const ExportConfig& entry : exports) entries.push_back(export_json(entry));
+    std::vector<std::string> io = {"\"backend\": " + quoted(backend)};
+    if (disk_workers > 0) io.push_back("\"disk_workers\": " + std::to_string(disk_workers));
     std::vector<std::string> members = server;
+    members.push_back("\"io\": {" + joined(io) + "}");
     members.push_back("\"listeners\": [" + joined(listeners) + "]");
     members.push_back("\"exports\": [" + joined(entries) + "]");
     if (!limits.empty()) members.push_back("\"limits\": {" + joined(limits) + "}");

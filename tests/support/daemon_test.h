@@ -28,6 +28,9 @@ struct ExportConfig {
     bool is_default = false;
 };
 
+// The IO backend that this run of the tests is about: the environment's BLOCKD_BACKEND, or "auto".
+std::string chosen_backend();
+
 // A configuration file, with what tests want to choose. Empty strings leave the default.
 struct DaemonConfig {
     std::string unix_path;
@@ -35,6 +38,8 @@ struct DaemonConfig {
     std::vector<ExportConfig> exports;
     std::vector<std::string> limits;  // JSON members: "\"connections\": 4".
     std::vector<std::string> server;  // JSON members of the top level.
+    std::string backend = chosen_backend();
+    uint32_t disk_workers = 0;  // 0 leaves the default.
 
     std::string json() const;
 };
