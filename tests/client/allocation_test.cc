@@ -4,40 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdlib>
 #include <deque>
-#include <new>
 
 #include "client/client_fixture.h"
 #include "client/scripted_server.h"
-
-namespace {
-
-size_t allocations_count = 0;
-
-void* allocate(size_t size, size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
-    ++allocations_count;
-    // The size must be a multiple of the alignment.
-    void* const memory = std::aligned_alloc(alignment, (size / alignment + 1) * alignment);
-    if (memory == nullptr) std::abort();
-    return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size) { return allocate(size); }
-void* operator new[](size_t size) { return allocate(size); }
-void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void* operator new[](size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void* operator new(size_t size, std::align_val_t alignment) {
-    return allocate(size, size_t(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+#include "support/allocation_count.h"
 
 namespace blockd::client {
 namespace {
@@ -81,11 +52,11 @@ TEST_F(Allocation, NoRequestAllocates) {
         return run_until([&] { return workers.back().requests_count > requests_count; });
     };
     ASSERT_TRUE(have_done(200));
-    const size_t allocations_before = allocations_count;
+    const uint64_t count_before = support::allocation_count();
     const uint64_t requests_before = workers.back().requests_count;
     ASSERT_TRUE(have_done(requests_before + 200));
-    EXPECT_EQ(allocations_count, allocations_before) << "in some 20,000 requests";
-    EXPECT_GT(allocations_count, 0u) << "the count counts";
+    EXPECT_EQ(support::allocation_count(), count_before) << "in some 20,000 requests";
+    EXPECT_GT(count_before, 0u) << "the count counts";
     for (Worker& worker : workers) worker.is_stopping = true;
     EXPECT_TRUE(disconnect(client));
 }

@@ -1,43 +1,14 @@
 // Rule 2: no operation allocates. A program of its own: it replaces operator new.
 #include "io/loop_conformance.h"
 
+#include "support/allocation_count.h"
 #include "support/temporary_directory.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
 #include <deque>
 #include <fcntl.h>
-#include <new>
 #include <string>
 #include <unistd.h>
-
-namespace {
-
-std::atomic<size_t> allocation_count = 0;  // Disk workers count too.
-
-void* allocate(size_t size, size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
-    ++allocation_count;
-    void* const memory = std::aligned_alloc(alignment, (size / alignment + 1) * alignment);
-    if (memory == nullptr) std::abort();
-    return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size) { return allocate(size); }
-void* operator new[](size_t size) { return allocate(size); }
-void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void* operator new[](size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void* operator new(size_t size, std::align_val_t alignment) {
-    return allocate(size, size_t(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace blockd::io {
 namespace {
@@ -141,9 +112,9 @@ TEST_P(LoopAllocation, NoOperationAllocates) {
     operations.start();
     ASSERT_TRUE(run_until([&] { return operations.round_count() >= 20; }));  // Tables grow.
     const uint32_t round_count_before = operations.round_count();
-    const size_t allocation_count_before = allocation_count;
+    const uint64_t count_before = support::allocation_count();
     ASSERT_TRUE(run_until([&] { return operations.round_count() >= round_count_before + 100; }));
-    EXPECT_EQ(allocation_count - allocation_count_before, 0u);
+    EXPECT_EQ(support::allocation_count(), count_before);
     operations.stop();
     ASSERT_TRUE(run_until([&] { return loop.in_flight_count() == 0; }));
     for (const Fd fd : {pair[0], pair[1], file, listener}) close(fd);

@@ -1,5 +1,4 @@
 // What timeouts cost beside 100 to 100,000 others: re-arming one, and a turn of the loop.
-// Not run by default: `timeout_benchmark` in the build folder of the tests.
 #include "io/timeout_queue.h"
 
 #include <blockd/io/loop.h>

@@ -14,53 +14,18 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <thread>
 #include <utility>
 
 #include "server/server.h"
+#include "support/allocation_count.h"
+#include "support/silent_log.h"
 #include "support/temporary_directory.h"
-
-namespace {
-
-std::atomic<bool> is_counting = false;
-std::atomic<uint64_t> allocation_count = 0;
-
-void* counted_allocation(size_t size, size_t alignment) {
-    if (is_counting) ++allocation_count;
-    const size_t rounded = (size + alignment - 1) / alignment * alignment;
-    void* const memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
-    if (memory == nullptr) std::abort();
-    return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size) {
-    return counted_allocation(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void* operator new[](size_t size) { return operator new(size); }
-void* operator new(size_t size, const std::nothrow_t&) noexcept { return operator new(size); }
-void* operator new[](size_t size, const std::nothrow_t&) noexcept { return operator new(size); }
-void* operator new(size_t size, std::align_val_t alignment) {
-    return counted_allocation(size, size_t(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace blockd::server {
 namespace {
 
 constexpr uint64_t disk_size = 64u << 20;
-
-class SilentLog final : public Log {
-  public:
-    void write(LogLevel, std::string_view, std::span<const LogField>) override {}
-};
 
 class ServerThread {
   public:
@@ -81,7 +46,7 @@ class ServerThread {
         auto& file = std::get<io::DataFile>(opened);
         {
             io::Loop loop(std::move(*io::make_kqueue_backend({.disk_workers = 4})));
-            SilentLog log;
+            support::SilentLog log;
             ServerOptions options;
             options.exports.push_back({.name = "disk", .file = file});
             Server server(loop, log, options);
@@ -194,20 +159,16 @@ TEST(Allocation, NoneHappensPerRequest) {
     auto client = std::make_unique<FrugalClient>(server.socket_path());
     for (int round = 0; round < 10; ++round) send_every_kind(*client);
 
-    allocation_count = 0;
-    is_counting = true;
+    const uint64_t count_before = support::allocation_count();
     for (int round = 0; round < 50; ++round) send_every_kind(*client);
-    is_counting = false;
-    EXPECT_EQ(allocation_count, 0u) << "in 5,550 requests";
+    EXPECT_EQ(support::allocation_count(), count_before) << "in 5,550 requests";
 }
 
 TEST(Allocation, TheCounterCounts) {
-    allocation_count = 0;
-    is_counting = true;
+    const uint64_t count_before = support::allocation_count();
     const auto allocated = std::make_unique<int>(1);
-    is_counting = false;
     EXPECT_EQ(*allocated, 1);
-    EXPECT_GE(allocation_count, 1u);
+    EXPECT_GE(support::allocation_count(), count_before + 1);
 }
 
 }  // namespace
