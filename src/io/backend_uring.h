@@ -5,8 +5,8 @@
 //   system call a request. A batch of disk requests does not wait for the turn's end.
 // - The kernel waits for sockets by itself, also for those that do not block (Linux 5.15).
 // - What the kernel would give to a thread of its own anyway, or has no request for, is done by
-//   disk workers: syncing, opening, punching, zeroing, extents, closing a file. So is anew a read or
-//   write that moved less than it was told to.
+//   disk workers: syncing, opening, punching, zeroing, extents, closing a file. So is, anew, a read
+//   or write that moved less than it was told to.
 // - The ring is first in, first out: whoever is told that a request has ended may use its cookie
 //   again, since a request to cancel the old one was taken before.
 #pragma once

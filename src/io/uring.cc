@@ -22,8 +22,8 @@ __kernel_timespec timespec_of(uint64_t duration_ns) {
     return time;
 }
 
-// Where the kernel writes how often a doorbell was rung, which nobody asks. Outlives every ring: the
-// kernel lets go of a closed ring's requests when it gets to it.
+// Where the kernel writes how often a doorbell was rung, which nobody asks. Outlives every ring:
+// the kernel lets go of a closed ring's requests when it gets to it.
 uint64_t doorbell_count = 0;
 
 // What the kernel may say of a hand-over without harm: requests that it has not taken stay in the

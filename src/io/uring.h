@@ -1,4 +1,4 @@
-// io_uring(7), as far as the backend needs it: a ring of requests to the kernel, and of its answers.
+// io_uring(7), as far as the backend needs it: a ring of requests to the kernel, and its answers.
 //
 // One thread alone uses a ring: the one that enables it. Any thread may ring its doorbell.
 #pragma once

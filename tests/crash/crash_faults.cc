@@ -9,8 +9,8 @@
 // lose what it acknowledged.
 //
 // Left out, as the system never lets them fail: futex, on errors of which the C library ends the
-// program, and write to the eventfd that wakes the loop, whose counter cannot overflow. What fails of
-// write is the log. io_uring_register is denied to the first ring alone, which is there to find out.
+// program, and write to the eventfd that wakes the loop, whose counter cannot overflow. What fails
+// of write is the log. io_uring_register is denied to the first ring alone, in another test.
 #include <gtest/gtest.h>
 
 #include <array>
