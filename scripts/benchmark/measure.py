@@ -43,9 +43,10 @@ class Meter:
             return self.load(workload, target, running.pid) | extra
 
     def warm(self, workload, target):
-        """Reads once, through the server, what will be asked for."""
+        """Reads once, through the server, what will be asked for; in requests that are not so
+        large that they go past the cache."""
         region = workload.region_bytes(self.files.size)
-        self.fio(["--name=warm", "--rw=read", "--bs=1m", "--iodepth=8", f"--size={region}",
+        self.fio(["--name=warm", "--rw=read", "--bs=128k", "--iodepth=8", f"--size={region}",
                   "--output-format=json", *target], 60)
 
     def load(self, workload, target, pid):

@@ -31,6 +31,7 @@ struct ExportConfig {
     bool direct = true;
     bool preallocate = true;
     bool allow_weak_sync = false;
+    uint64_t cache_size = 0;  // Bytes; 0: no cache.
 };
 
 struct IoConfig {

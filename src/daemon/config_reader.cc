@@ -14,6 +14,7 @@
 
 #include "daemon/object_reader.h"
 #include "daemon/units.h"
+#include "storage/block_cache.h"
 
 namespace blockd::daemon {
 namespace {
@@ -35,6 +36,7 @@ class ConfigReader {
     void read_unix(ObjectReader& reader, io::ListenOptions& options);
     void read_tcp(ObjectReader& reader, io::ListenOptions& options);
     void read_export(const JsonValue& value, std::string path);
+    void read_cache(const JsonValue& value, std::string path, ExportConfig& config);
     void read_limits(const JsonValue& value);
     void check_limits();
     void read_io(const JsonValue& value);
@@ -176,6 +178,9 @@ void ConfigReader::read_export(const JsonValue& value, std::string path) {
     reader.read_boolean("direct", config.direct);
     reader.read_boolean("preallocate", config.preallocate);
     reader.read_boolean("allow_weak_sync", config.allow_weak_sync);
+    if (const JsonValue* const cache = reader.find("cache")) {
+        read_cache(*cache, reader.path_of("cache"), config);
+    }
     reader.finish();
 
     if (config.create && !reader.has("size")) {
@@ -186,6 +191,14 @@ void ConfigReader::read_export(const JsonValue& value, std::string path) {
     }
     if (config.is_default) default_paths_.push_back(reader.path_of("default"));
     result_.config.exports.push_back(std::move(config));
+}
+
+void ConfigReader::read_cache(const JsonValue& value, std::string path, ExportConfig& config) {
+    ObjectReader reader(value, path, result_.complaints);
+    reader.required("size", std::string(size_form));
+    reader.read_size("size", config.cache_size, storage::cache_size_min, storage::cache_size_max);
+    reader.read_choice("mode", {"write-through"});
+    reader.finish();
 }
 
 void ConfigReader::check_defaults() {

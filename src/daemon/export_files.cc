@@ -46,7 +46,8 @@ void log_state(const ExportConfig& config, const io::DataFile& file, bool is_new
                {"caching", caching_text(file.caching)},
                {"sync", sync_text(file.durability)},
                {"alignment_bytes", uint64_t(file.alignment)},
-               {"access", file.is_read_only ? "read-only" : "read-write"}});
+               {"access", file.is_read_only ? "read-only" : "read-write"},
+               {"cache_bytes", config.cache_size}});
     if (!file.is_name_synced) {
         log.write(server::LogLevel::warning,
                   "the directory cannot be synced: a power cut may undo a rename of the file",
@@ -107,6 +108,7 @@ std::vector<server::ExportOptions> ExportFiles::options(
                            .is_default = config.is_default,
                            .is_read_only = config.is_read_only,
                            .size = config.size,
+                           .cache_size = config.cache_size,
                            .file = files_[index]});
     }
     return exports;

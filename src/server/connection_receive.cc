@@ -13,27 +13,29 @@ namespace {
 
 storage::DiskCommand disk_command_of(nbd::Command command) {
     switch (command) {
-        case nbd::Command::read: return storage::DiskCommand::read;
+        case nbd::Command::read:
+        case nbd::Command::cache: return storage::DiskCommand::read;
         case nbd::Command::write: return storage::DiskCommand::write;
         case nbd::Command::flush: return storage::DiskCommand::flush;
         case nbd::Command::trim: return storage::DiskCommand::trim;
         case nbd::Command::write_zeroes: return storage::DiskCommand::write_zeroes;
         case nbd::Command::block_status: return storage::DiskCommand::extents;
-        case nbd::Command::cache:
         case nbd::Command::disconnect: break;
     }
     ASSERT(false);
     __builtin_unreachable();
 }
 
-// Commands that are answered without the disk. Caching is a hint, and direct IO has no cache.
-bool needs_disk(const nbd::Request& request) {
+// Commands that are answered without it: caching is a hint, which a disk without a cache, or one
+// that passes its cache by, cannot take.
+bool needs_disk(const nbd::Request& request, const storage::Disk& disk) {
     if (request.command == nbd::Command::flush) return true;
-    return request.size > 0 && request.command != nbd::Command::cache;
+    if (request.command == nbd::Command::cache && !disk.can_cache(request.size)) return false;
+    return request.size > 0;
 }
 
-bool needs_memory(const nbd::Request& request) {
-    return needs_disk(request) && request.command != nbd::Command::flush &&
+bool needs_memory(const nbd::Request& request, const storage::Disk& disk) {
+    return needs_disk(request, disk) && request.command != nbd::Command::flush &&
            request.command != nbd::Command::trim;
 }
 
@@ -219,7 +221,7 @@ RequestSlot* Connection::admit(const nbd::Request& request, bool is_refused) {
         admission.leave(admission_waiter_);
         return nullptr;
     }
-    const bool takes_memory = !is_refused && needs_memory(request);
+    const bool takes_memory = !is_refused && needs_memory(request, export_->disk);
     Room room = takes_memory ? Room::memory : Room::slot;
     if (takes_memory && is_payload_to_come(request)) room = Room::payload;
     if (admission.must_wait(admission_waiter_, room)) {
@@ -271,7 +273,7 @@ bool Connection::fits(RequestSlot& slot, const nbd::Request& request, bool is_re
     slot.request = request;
     slot.has_data = false;
     slot.footprint = 0;
-    if (is_refused || !needs_disk(request)) return true;
+    if (is_refused || !needs_disk(request, export_->disk)) return true;
 
     storage::DiskRequest& disk = slot.disk;
     disk.command = disk_command_of(request.command);
@@ -300,7 +302,7 @@ bool Connection::fits(RequestSlot& slot, const nbd::Request& request, bool is_re
 }
 
 void Connection::execute(RequestSlot& slot) {
-    if (needs_disk(slot.request)) return export_->disk.submit(slot.disk);
+    if (needs_disk(slot.request, export_->disk)) return export_->disk.submit(slot.disk);
     write_success_reply(slot, reply_format_);
     reply(slot);
 }

@@ -13,7 +13,8 @@ Export::Export(io::Loop& loop, storage::DiskScheduler& scheduler, storage::Buffe
       disk(loop, scheduler, pool,
            {.file = options.file,
             .size = options.size == 0 ? options.file.size : options.size,
-            .requests_max = requests_max}),
+            .requests_max = requests_max,
+            .cache_size = options.cache_size}),
       flags_(offered_flags()) {}
 
 uint16_t Export::offered_flags() const {

@@ -111,6 +111,7 @@ void Server::sync_next_export() {
 
     while (exports_synced_ < exports_.count()) {
         Export& synced = exports_.at(exports_synced_);
+        if (!synced.disk.stop_reading_ahead(io::bind<&Server::read_ahead_stopped>(this))) return;
         if (!synced.disk.has_failed() && !synced.is_read_only) {
             is_syncing_ = true;
             sync_request_.command = storage::DiskCommand::flush;
@@ -124,6 +125,8 @@ void Server::sync_next_export() {
     if (grace_timer_.is_idle()) return finish_stop();
     loop_.cancel(grace_timer_);  // grace_done() finishes.
 }
+
+void Server::read_ahead_stopped(Result<Ok>) { sync_next_export(); }
 
 void Server::sync_done(Result<Ok> result) {
     is_syncing_ = false;
@@ -166,9 +169,21 @@ void Server::grace_done(Result<Ok> result) {
     finish_stop();
 }
 
+void Server::log_caches() {
+    for (size_t index = 0; index < exports_.count(); ++index) {
+        const Export& logged = exports_.at(index);
+        if (!logged.disk.has_cache()) continue;
+        log_.write(LogLevel::info, "export closed",
+                   {{"export", logged.name},
+                    {"cache_hits", logged.disk.cache_hit_count()},
+                    {"cache_misses", logged.disk.cache_miss_count()}});
+    }
+}
+
 void Server::finish_stop() {
     if (is_stopped_) return;
     is_stopped_ = true;
+    log_caches();
     stopped_(report_);
 }
 

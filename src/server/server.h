@@ -71,10 +71,12 @@ class Server {
     void listener_stopped(Listener* listener);
     void connection_ended(Connection* connection);
     void sync_next_export();
+    void read_ahead_stopped(Result<Ok> result);
     void sync_done(Result<Ok> result);
     void clients_grace_done(Result<Ok> result);
     void grace_done(Result<Ok> result);
     bool is_finished() const;
+    void log_caches();
     void finish_stop();
     std::string client_name(io::Fd socket);
 

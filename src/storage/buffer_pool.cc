@@ -4,22 +4,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <new>
 
 namespace blockd::storage {
 
-namespace {
-
-constexpr std::align_val_t arena_alignment{buffer_size_max};
-
-}  // namespace
-
-void BufferPool::ArenaDeleter::operator()(std::byte* arena) const {
-    ::operator delete(arena, arena_alignment);
-}
-
 BufferPool::BufferPool(const Options& options)
-    : arena_(static_cast<std::byte*>(::operator new(options.arena_size, arena_alignment))),
+    : arena_(make_arena(options.arena_size)),
       pages_(options.arena_size / buffer_size_min),
       buffers_(std::make_unique<Buffer[]>(options.buffers_max)) {
     ASSERT(options.arena_size % buffer_size_max == 0);
@@ -86,12 +75,29 @@ bool BufferPool::allocate(uint64_t size, BufferList& buffers) {
     return true;
 }
 
+bool BufferPool::adopt(std::span<std::byte> memory, BufferList& buffers) {
+    ASSERT(!memory.empty());
+    ASSERT(memory.size() <= buffer_size_max);
+    if (unused_.is_empty()) return false;
+
+    Buffer& buffer = *unused_.pop_front();
+    buffer.data = memory.data();
+    buffer.size = uint32_t(memory.size());
+    buffer.payload_offset = 0;
+    buffer.payload_size = buffer.size;
+    buffer.order = no_order;
+    buffer.head_size = 0;
+    buffers.push_back(buffer);
+    return true;
+}
+
 void BufferPool::release(BufferList& buffers) {
     while (Buffer* const buffer = buffers.pop_front()) {
         ASSERT(buffer->transfer.completion.is_idle());
-        give_page(buffer->page_index, buffer->order);
         // To the front: the descriptor is still in the processor's cache.
         unused_.push_front(*buffer);
+        if (buffer->order == no_order) continue;
+        give_page(buffer->page_index, buffer->order);
     }
 }
 

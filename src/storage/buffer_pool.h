@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "storage/arena.h"
 #include "storage/transfer.h"
 
 namespace blockd::storage {
@@ -69,6 +70,10 @@ class BufferPool {
     // or nothing: false when there is no room now.
     [[nodiscard]] bool allocate(uint64_t size, BufferList& buffers);
 
+    // Appends a buffer for memory that is somebody else's: release() takes the buffer back and
+    // leaves the memory alone. False when there is no buffer now.
+    [[nodiscard]] bool adopt(std::span<std::byte> memory, BufferList& buffers);
+
     // Takes every buffer of the list back, and empties it.
     void release(BufferList& buffers);
 
@@ -83,11 +88,7 @@ class BufferPool {
         uint32_t previous = no_page;
         uint8_t free_order = no_order;
     };
-    static constexpr uint8_t no_order = UINT8_MAX;
-
-    struct ArenaDeleter {
-        void operator()(std::byte* arena) const;
-    };
+    static constexpr uint8_t no_order = UINT8_MAX;  // Of a buffer: it is not of the arena.
 
     static uint8_t order_of(uint32_t size);
     uint32_t take_page(uint8_t order);
@@ -95,7 +96,7 @@ class BufferPool {
     void push_free(uint32_t page_index, uint8_t order);
     void remove_free(uint32_t page_index);
 
-    std::unique_ptr<std::byte, ArenaDeleter> arena_;
+    Arena arena_;
     std::vector<Page> pages_;
     std::array<uint32_t, buffer_orders> free_heads_;
     std::unique_ptr<Buffer[]> buffers_;

@@ -18,6 +18,10 @@ Disk::Disk(io::Loop& loop, DiskScheduler& scheduler, BufferPool& pool, const Opt
       size_(options.size),
       range_locks_(options.requests_max),
       flush_group_(loop, file_) {
+    if (options.cache_size > 0) {
+        cache_ = std::make_unique<BlockCache>(options.cache_size);
+        read_ahead_ = std::make_unique<ReadAhead>(*this);
+    }
     ASSERT(size_ <= file_.size);
     ASSERT(std::has_single_bit(file_.alignment));
     ASSERT(std::has_single_bit(file_.hole_alignment));
@@ -28,12 +32,21 @@ Disk::Disk(io::Loop& loop, DiskScheduler& scheduler, BufferPool& pool, const Opt
     ASSERT(file_.size % file_.alignment == 0);
 }
 
+// What a read or write moves: the request's bytes, widened to blocks.
+Disk::Span Disk::span_of(const DiskRequest& request) const {
+    const uint64_t end = request.offset + request.size;
+    if (request.command == DiskCommand::read && is_cacheable(request)) {
+        constexpr uint64_t mask = cache_block_size - 1;
+        return {.begin = request.offset & ~mask, .end = (end + mask) & ~mask};
+    }
+    return {.begin = align_down(request.offset), .end = align_up(end)};
+}
+
 // Bytes of Buffers that the command fills or drains.
 uint64_t Disk::data_size(const DiskRequest& request) const {
     switch (request.command) {
         case DiskCommand::read:
-        case DiskCommand::write:
-            return align_up(request.offset + request.size) - align_down(request.offset);
+        case DiskCommand::write: return span_of(request).end - span_of(request).begin;
         case DiskCommand::extents: return request.extents_max * sizeof(io::Extent);
         case DiskCommand::write_zeroes:
         case DiskCommand::trim:
@@ -64,7 +77,8 @@ uint64_t Disk::footprint(const DiskRequest& request) const {
 
 bool Disk::reserve(DiskRequest& request) {
     ASSERT(request.buffers.is_empty());
-    if (!pool_.allocate(data_size(request), request.buffers)) return false;
+    request.is_lent_ = lend_cached(request);
+    if (!request.is_lent_ && !pool_.allocate(data_size(request), request.buffers)) return false;
     if (!pool_.allocate(edges_size(request), request.edges_)) {
         pool_.release(request.buffers);
         return false;
@@ -72,8 +86,8 @@ bool Disk::reserve(DiskRequest& request) {
     if (request.command != DiskCommand::read && request.command != DiskCommand::write) return true;
 
     // Which of the bytes are the client's.
-    const uint64_t begin = align_down(request.offset);
-    uint64_t skipped = request.offset - begin;
+    request.buffers_begin_ = span_of(request).begin;
+    uint64_t skipped = request.offset - request.buffers_begin_;
     uint64_t left = request.size;
     for (Buffer* buffer = request.buffers.front(); buffer; buffer = BufferList::next(*buffer)) {
         ASSERT(left > 0);
@@ -87,6 +101,8 @@ bool Disk::reserve(DiskRequest& request) {
 }
 
 void Disk::release(DiskRequest& request) {
+    if (request.is_lent_) cache_->take_back(request.buffers);
+    request.is_lent_ = false;
     pool_.release(request.buffers);
     pool_.release(request.edges_);
 }

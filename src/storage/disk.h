@@ -4,6 +4,7 @@
 //   blocks first (under a range lock).
 // - Writes that overlap are done in the order in which they came; reads may see either.
 // - Once a sync has failed the disk only reads: see FlushGroup.
+// - What is read or written in small pieces may be kept in memory: see BlockCache, ReadAhead.
 // Runs on the loop's thread, and never calls back inside a call.
 #pragma once
 
@@ -11,12 +12,16 @@
 #include <blockd/io/loop.h>
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 
+#include "storage/block_cache.h"
 #include "storage/buffer_pool.h"
 #include "storage/disk_request.h"
 #include "storage/disk_scheduler.h"
 #include "storage/flush_group.h"
 #include "storage/range_locks.h"
+#include "storage/read_ahead.h"
 
 namespace blockd::storage {
 
@@ -34,6 +39,7 @@ class Disk {
         io::DataFile file;
         uint64_t size;          // Bytes that the disk shows, at most file.size.
         uint32_t requests_max;  // Requests in flight at a time.
+        uint64_t cache_size;    // Bytes; 0: no cache. See BlockCache.
     };
 
     // What is given by reference is shared by all disks of a loop and outlives them.
@@ -58,16 +64,44 @@ class Disk {
     bool has_failed() const { return flush_group_.has_failed(); }
     uint64_t sync_count() const { return flush_group_.sync_count(); }
 
+    bool has_cache() const { return cache_ != nullptr; }
+
+    // Whether a read of `size` bytes would be kept.
+    bool can_cache(uint64_t size) const { return has_cache() && size <= cache_request_size_max; }
+
+    // Of requests that may come from the cache: how many did, and how many had to ask the disk.
+    uint64_t cache_hit_count() const { return cache_hit_count_; }
+    uint64_t cache_miss_count() const { return cache_miss_count_; }
+
+    // Nothing is read ahead any more. False when a read is still on its way: `stopped` follows.
+    [[nodiscard]] bool stop_reading_ahead(io::Callback<Result<Ok>> stopped);
+
     bool can_trim() const { return file_.can_punch_hole; }
     bool can_zero_fast() const { return file_.can_punch_hole || file_.can_zero_range; }
 
   private:
     friend class DiskRequest;
+    friend class ReadAhead;
+
+    struct Span {  // Bytes of the file.
+        uint64_t begin;
+        uint64_t end;
+    };
 
     uint64_t align_down(uint64_t offset) const { return offset & ~uint64_t(file_.alignment - 1); }
     uint64_t align_up(uint64_t offset) const { return align_down(offset + file_.alignment - 1); }
+    Span span_of(const DiskRequest& request) const;
     uint64_t data_size(const DiskRequest& request) const;
     uint32_t edges_size(const DiskRequest& request) const;
+
+    // With the cache: disk_cache.cc.
+    bool is_cacheable(const DiskRequest& request) const;
+    bool lend_cached(DiskRequest& request);
+    std::optional<uint64_t> cache_moment(const DiskRequest& request) const;
+    void fill_cache(const DiskRequest& request);
+    bool copy_cached(DiskRequest& request);
+    void begin_change(const RangeLock& lock);
+    void cache_written(const DiskRequest& request);
 
     io::Loop& loop_;
     DiskScheduler& scheduler_;
@@ -76,6 +110,10 @@ class Disk {
     const uint64_t size_;
     RangeLocks range_locks_;
     FlushGroup flush_group_;
+    std::unique_ptr<BlockCache> cache_;  // nullptr: none; then there is no ReadAhead either.
+    std::unique_ptr<ReadAhead> read_ahead_;
+    uint64_t cache_hit_count_ = 0;
+    uint64_t cache_miss_count_ = 0;
 };
 
 }  // namespace blockd::storage

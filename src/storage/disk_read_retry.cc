@@ -21,7 +21,7 @@ uint64_t block_begin(uint64_t at) { return at / read_block_size * read_block_siz
 
 void DiskRequest::retry_read() {
     retry_ = {.buffer = buffers.front(),
-              .buffer_begin = disk_->align_down(offset),
+              .buffer_begin = buffers_begin_,
               .deadline_ns = disk_->loop_.now_ns() + read_retry_ns_max};
     retry_buffer();
 }

@@ -8,12 +8,36 @@
 
 namespace blockd::storage {
 
+// Who reads on in sequence finds the bytes in the cache, or on their way there.
+void DiskRequest::start_read() {
+    if (!disk_->is_cacheable(*this)) return start_buffers(Transfer::Kind::read);
+    if (is_read_ahead_) return read_from_disk();
+
+    disk_->read_ahead_->note_read(offset, offset + size);
+    ++(is_lent_ ? disk_->cache_hit_count_ : disk_->cache_miss_count_);
+    if (is_lent_) return finish_later(Ok{});
+    if (disk_->read_ahead_->wait_for(*this)) return;
+    read_from_disk();
+}
+
+// What it waited for was read ahead; what was changed meanwhile is missing in the cache.
+void DiskRequest::resume_read() {
+    if (disk_->copy_cached(*this)) return finish(Ok{});
+    read_from_disk();
+}
+
+// What is being changed meanwhile, or is about to be, may not be kept: it may be from before.
+void DiskRequest::read_from_disk() {
+    cache_moment_ = disk_->cache_moment(*this);
+    start_buffers(Transfer::Kind::read);
+}
+
 // All buffers at once: the scheduler sees to it that others get their turns in between.
 void DiskRequest::start_buffers(Transfer::Kind kind) {
     ASSERT(!buffers.is_empty());
     buffers_result_ = Ok{};
     buffers_pending_ = uint32_t(buffers.count());
-    uint64_t at = disk_->align_down(offset);
+    uint64_t at = buffers_begin_;
     for (Buffer* buffer = buffers.front(); buffer; buffer = BufferList::next(*buffer)) {
         Transfer& transfer = buffer->transfer;
         transfer.kind = kind;
@@ -32,7 +56,8 @@ void DiskRequest::buffer_done(Result<uint32_t> result) {
     if (!result) buffers_result_ = result.error();
     if (--buffers_pending_ > 0) return;
     const bool is_read = command == DiskCommand::read;
-    if (is_read && !buffers_result_) return retry_read();
+    if (is_read && buffers_result_) disk_->fill_cache(*this);
+    if (is_read && !buffers_result_ && !is_read_ahead_) return retry_read();
     if (is_read || !buffers_result_) return finish(buffers_result_);
     changed();
 }

@@ -16,9 +16,10 @@ void DiskRequest::start(Disk& disk) {
     ASSERT(done);
     disk_ = &disk;
     failed_offset_.reset();
+    cache_moment_.reset();
     lock_.begin = 0;
     lock_.end = 0;
-    if (command == DiskCommand::read) return start_buffers(Transfer::Kind::read);
+    if (command == DiskCommand::read) return start_read();
     if (command == DiskCommand::extents) return start_extents();
 
     if (disk.has_failed()) return finish_later(disk_failed);
@@ -37,6 +38,7 @@ void DiskRequest::granted(Result<Ok>) { start_locked(); }
 void DiskRequest::start_locked() {
     // The sync may have failed while this request waited for its range.
     if (disk_->has_failed()) return finish_later(disk_failed);
+    disk_->begin_change(lock_);
     switch (command) {
         case DiskCommand::write: return start_write();
         case DiskCommand::write_zeroes: return start_write_zeroes();
@@ -50,6 +52,7 @@ void DiskRequest::start_locked() {
 // The disk holds what the request wanted it to hold. Not called from inside submit().
 void DiskRequest::changed() {
     if (takes_lock()) {
+        if (command == DiskCommand::write) disk_->cache_written(*this);
         disk_->range_locks_.release(lock_);
         lock_.end = lock_.begin;
     }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <blockd/error.h>
+#include <blockd/intrusive_list.h>
 #include <blockd/io/callback.h>
 #include <blockd/io/completion.h>
 
@@ -57,6 +58,7 @@ class DiskRequest {
 
   private:
     friend class Disk;
+    friend class ReadAhead;
 
     // Common: disk_request.cc.
     void start(Disk& disk);
@@ -76,6 +78,9 @@ class DiskRequest {
                       io::Callback<Result<uint32_t>> piece_done);
 
     // Reads and writes: disk_read_write.cc.
+    void start_read();
+    void read_from_disk();
+    void resume_read();
     void start_buffers(Transfer::Kind kind);
     void buffer_done(Result<uint32_t> result);
     void start_write();
@@ -108,7 +113,8 @@ class DiskRequest {
     void granted(Result<Ok> result);
 
     Disk* disk_ = nullptr;
-    BufferList edges_;  // At most one buffer: blocks that are changed in part.
+    uint64_t buffers_begin_ = 0;  // Where in the file `buffers` begin.
+    BufferList edges_;            // At most one buffer: blocks that are changed in part.
     RangeLock lock_;
     Transfer transfer_;  // Whatever is not one of `buffers`.
     FlushWaiter flush_waiter_;
@@ -130,6 +136,12 @@ class DiskRequest {
         uint32_t failure_count;
     };
     ReadRetry retry_{};
+
+    // A read and the cache: disk_cache.cc.
+    bool is_lent_ = false;                  // `buffers` are the cache's.
+    bool is_read_ahead_ = false;            // Not a client's.
+    std::optional<uint64_t> cache_moment_;  // Nothing: what it reads may not be kept.
+    ListLink<DiskRequest> read_ahead_link_;
 
     // write_zeroes and trim: [cursor_, inner_end_) of whole blocks is left to do, then the edges.
     uint64_t cursor_ = 0;

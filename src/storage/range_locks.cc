@@ -27,7 +27,7 @@ RangeLocks::~RangeLocks() {
 
 bool RangeLocks::acquire(RangeLock& lock) {
     ASSERT(lock.begin < lock.end);
-    if (overlaps_held(lock) || overlaps_before(waiting_, lock)) {
+    if (is_held(lock.begin, lock.end) || overlaps_before(waiting_, lock)) {
         waiting_.push_back(lock);
         return false;
     }
@@ -51,7 +51,7 @@ void RangeLocks::release(RangeLock& lock) {
     WaitingList granted;
     for (RangeLock* waiter = waiting_.front(); waiter != nullptr;) {
         RangeLock* const next = WaitingList::next(*waiter);
-        if (!overlaps_held(*waiter) && !overlaps_before(waiting_, *waiter)) {
+        if (!is_held(waiter->begin, waiter->end) && !overlaps_before(waiting_, *waiter)) {
             waiting_.remove(*waiter);
             hold(*waiter);
             granted.push_back(*waiter);
@@ -61,8 +61,9 @@ void RangeLocks::release(RangeLock& lock) {
     while (RangeLock* const waiter = granted.pop_front()) waiter->granted(Ok{});
 }
 
-bool RangeLocks::overlaps_held(const RangeLock& lock) const {
-    return std::ranges::any_of(held_, [&](const Held& held) { return overlap(held, lock); });
+bool RangeLocks::is_held(uint64_t begin, uint64_t end) const {
+    const Held range = {.begin = begin, .end = end};
+    return std::ranges::any_of(held_, [&](const Held& held) { return overlap(held, range); });
 }
 
 // Whether one that waits in front of `lock` (all of them, when it does not wait yet) overlaps it.

@@ -41,6 +41,9 @@ class RangeLocks {
     [[nodiscard]] bool acquire(RangeLock& lock);
     void release(RangeLock& lock);
 
+    // Whether a byte of the range is held by somebody.
+    bool is_held(uint64_t begin, uint64_t end) const;
+
     size_t held_count() const { return held_.size(); }
     size_t waiting_count() const { return waiting_.count(); }
 
@@ -52,7 +55,6 @@ class RangeLocks {
     };
     using WaitingList = IntrusiveList<RangeLock, &RangeLock::link>;
 
-    bool overlaps_held(const RangeLock& lock) const;
     static bool overlaps_before(const WaitingList& waiting, const RangeLock& lock);
     void hold(RangeLock& lock);
 

@@ -76,7 +76,7 @@ TEST(ConfigReader, EveryKeyArrivesInTheConfig) {
         "exports": [
             {"name": "a", "description": "one", "file": "disks/a.img", "size": "1GiB",
              "create": true, "default": true, "direct": false, "preallocate": false,
-             "allow_weak_sync": true},
+             "allow_weak_sync": true, "cache": {"size": "2MiB"}},
             {"name": "b", "file": "/b.img", "read_only": true}],
         "allow_list": false,
         "limits": {"connections": 10, "requests_per_connection": 11,
@@ -100,9 +100,11 @@ TEST(ConfigReader, EveryKeyArrivesInTheConfig) {
     EXPECT_EQ(first.size, 1u << 30);
     EXPECT_TRUE(first.create && first.is_default && first.allow_weak_sync);
     EXPECT_FALSE(first.direct || first.preallocate || first.is_read_only);
+    EXPECT_EQ(first.cache_size, 2u << 20);
     const ExportConfig& second = config.exports[1];
     EXPECT_EQ(second.file, "/b.img");
     EXPECT_EQ(second.size, 0u);
+    EXPECT_EQ(second.cache_size, 0u);
     EXPECT_TRUE(second.is_read_only && second.direct && second.preallocate);
     EXPECT_FALSE(second.create || second.is_default || second.allow_weak_sync);
 

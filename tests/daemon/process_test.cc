@@ -269,6 +269,33 @@ TEST_F(BlockdProcess, AnExportsStateIsOneLine) {
     EXPECT_EQ(again.terminate(), exit_code::clean);
 }
 
+TEST_F(BlockdProcess, ACacheAnswersReadsAndTellsHowMany) {
+    const std::string path = config(R"({"listeners": [{"unix": "b.sock"}], "exports": [
+        {"name": "disk", "file": "a.img", "size": "2MiB", "create": true,
+         "cache": {"size": "1MiB"}}]})");
+    support::DaemonProcess process(file("log"));
+    process.start({"--config", path});
+    const support::Endpoint endpoint = {.unix_path = file("b.sock")};
+    ASSERT_TRUE(process.wait_until_ready(endpoint));
+    EXPECT_THAT(process.log(), HasSubstr("cache_bytes=1048576"));
+
+    support::WireClient client(endpoint);
+    ASSERT_TRUE(client.attach_structured("disk").is_granted);
+    const std::string data(64 << 10, 'x');
+    EXPECT_TRUE(client.write(4096, data).is_ok());
+    EXPECT_EQ(client.read(4096, 64 << 10).data, data) << "a hit: it was written";
+    const support::RequestFields cache = {
+        .command = support::wire::cmd_cache, .offset = 1 << 20, .size = 4096};
+    EXPECT_TRUE(client.request(cache).is_ok()) << "a miss";
+    EXPECT_EQ(client.read((1 << 20) + 10, 100).data, std::string(100, '\0')) << "a hit";
+    EXPECT_TRUE(client.write_zeroes(4096, 4096).is_ok());
+    EXPECT_EQ(client.read(4095, 2).data, std::string(2, '\0')) << "a miss";
+    EXPECT_EQ(client.read(8192, 4096).data, data.substr(0, 4096)) << "a hit";
+    EXPECT_EQ(process.terminate(), exit_code::clean);
+    EXPECT_THAT(process.log(),
+                HasSubstr("export closed export=disk cache_hits=3 cache_misses=2\n"));
+}
+
 TEST_F(BlockdProcess, TheServiceManagerHearsThatItIsReadyAndThatItStops) {
     NotifyReceiver receiver(file("notify"));
     setenv("NOTIFY_SOCKET", receiver.name().c_str(), 1);

@@ -36,6 +36,12 @@ enum class Mark : uint8_t {
     zero_edge_read,
     zeroing_fell_back,
     no_room_for_request,
+    read_from_cache,
+    cache_evicted,
+    lent_block_forgotten,
+    stale_read_not_kept,
+    read_during_change_not_kept,
+    waited_for_read_ahead,
     // server
     request_refused,
     refused_payload_skipped,
@@ -90,6 +96,10 @@ enum class Mutant : uint8_t {
     zero_edges_skipped,
     zero_error_swallowed,
     turn_lost,
+    stale_read_kept,
+    zeroed_block_stays_cached,
+    changed_tail_stays_cached,
+    read_ahead_waiter_forgotten,
     // server
     buffer_returned_early,
     zeros_judged_by_head,

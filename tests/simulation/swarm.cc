@@ -107,6 +107,10 @@ void draw_faults(Swarm& swarm, Random& random) {
     swarm.stop_chance = rare(16);
 }
 
+void draw_cache(Swarm& swarm, Random& random) {
+    swarm.cache_size = random.coin() ? random.logarithmic(1, 256) * 4 * kibibyte : 0;
+}
+
 constexpr std::array parameters = {
     SwarmParameter{"operations", &Swarm::operations, false},
     SwarmParameter{"clients", &Swarm::clients, false},
@@ -175,6 +179,7 @@ constexpr std::array parameters = {
     SwarmParameter{"kill_chance", &Swarm::kill_chance, true},
     SwarmParameter{"power_cut_chance", &Swarm::power_cut_chance, true},
     SwarmParameter{"stop_chance", &Swarm::stop_chance, true},
+    SwarmParameter{"cache_size", &Swarm::cache_size, true},
 };
 static_assert(sizeof(Swarm) == parameters.size() * sizeof(uint64_t), "each has its name");
 
@@ -188,6 +193,7 @@ Swarm Swarm::draw(uint64_t seed) {
     draw_limits(swarm, random);
     draw_network(swarm, random);
     draw_faults(swarm, random);
+    draw_cache(swarm, random);
     return swarm;
 }
 

@@ -60,6 +60,8 @@ struct Swarm {
     uint64_t transfer_timeout_ns;
     uint64_t shutdown_grace_ns;
 
+    uint64_t cache_size;  // Of the export; less than an operator may choose.
+
     // The loop and the network.
     uint64_t turn_ns;
     uint64_t batch_ns;

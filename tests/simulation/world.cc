@@ -60,6 +60,7 @@ server::ServerOptions options_of(const Swarm& swarm) {
     options.exports.push_back({.name = "disk",
                                .is_default = true,
                                .size = swarm.disk_size - swarm.export_cut,
+                               .cache_size = swarm.cache_size,
                                .file = data_file_of(swarm)});
     return options;
 }

@@ -30,6 +30,22 @@ TEST(BufferPool, FootprintIsWholeMebibytesPlusPowerOfTwo) {
     EXPECT_EQ(BufferPool::footprint(32 * mebibyte), 32 * mebibyte);
 }
 
+TEST(BufferPool, AdoptsMemoryThatIsNotItsOwn) {
+    BufferPool pool({.arena_size = mebibyte, .buffers_max = 2});
+    std::vector<std::byte> memory(8192);
+    BufferList adopted;
+    ASSERT_TRUE(pool.adopt(memory, adopted));
+    EXPECT_EQ(adopted.front()->data, memory.data());
+    EXPECT_EQ(adopted.front()->payload().size(), 8192u);
+    EXPECT_EQ(pool.used_size(), 0u);
+    ASSERT_TRUE(pool.adopt(memory, adopted));
+    EXPECT_FALSE(pool.adopt(memory, adopted)) << "two buffers are all there are";
+    EXPECT_EQ(adopted.count(), 2u);
+    pool.release(adopted);
+    ASSERT_TRUE(pool.allocate(mebibyte, adopted)) << "its own memory was never touched";
+    pool.release(adopted);
+}
+
 TEST(BufferPool, PiecesAreAlignedToTheirOwnSize) {
     BufferPool pool({.arena_size = 4 * mebibyte, .buffers_max = 64});
     for (uint64_t size = buffer_size_min; size <= buffer_size_max; size *= 2) {

@@ -48,9 +48,10 @@ class DiskWorld {
   public:
     // `layout`: see MemoryBackend. `shown_size`: what the disk shows of the file; 0: all.
     explicit DiskWorld(const testing::MemoryBackend::Options& options,
-                       std::vector<io::Extent> layout = {}, uint64_t shown_size = 0)
+                       std::vector<io::Extent> layout = {}, uint64_t shown_size = 0,
+                       uint64_t cache_size = 0)
         : DiskWorld(std::make_unique<testing::MemoryBackend>(options), std::move(layout),
-                    shown_size == 0 ? options.size : shown_size) {}
+                    shown_size == 0 ? options.size : shown_size, cache_size) {}
 
     void tick() { loop.tick(); }
     void settle() {
@@ -104,11 +105,14 @@ class DiskWorld {
 
   private:
     DiskWorld(std::unique_ptr<testing::MemoryBackend> owned, std::vector<io::Extent> layout,
-              uint64_t shown_size)
+              uint64_t shown_size, uint64_t cache_size)
         : backend(*owned),
           loop(std::move(owned)),
           disk(loop, scheduler, pool,
-               {.file = with_layout(std::move(layout)), .size = shown_size, .requests_max = 64}) {}
+               {.file = with_layout(std::move(layout)),
+                .size = shown_size,
+                .requests_max = 64,
+                .cache_size = cache_size}) {}
 
     io::DataFile with_layout(std::vector<io::Extent> layout) {
         backend.layout = std::move(layout);

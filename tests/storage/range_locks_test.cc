@@ -34,6 +34,18 @@ TEST(RangeLocks, RangesThatDoNotOverlapAreHeldTogether) {
     EXPECT_EQ(first.grants + second.grants, 0);
 }
 
+TEST(RangeLocks, TellWhetherAByteIsHeld) {
+    RangeLocks locks(8);
+    Writer writer(4096, 8192);
+    EXPECT_FALSE(locks.is_held(0, UINT64_MAX));
+    EXPECT_TRUE(locks.acquire(writer.lock));
+    EXPECT_TRUE(locks.is_held(8191, 8192));
+    EXPECT_FALSE(locks.is_held(8192, 9000));
+    EXPECT_FALSE(locks.is_held(0, 4096));
+    locks.release(writer.lock);
+    EXPECT_FALSE(locks.is_held(8191, 8192));
+}
+
 TEST(RangeLocks, OverlappingRangeWaitsForRelease) {
     RangeLocks locks(8);
     Writer first(0, 8192);
