@@ -36,7 +36,7 @@ class ConfigReader {
     void read_unix(ObjectReader& reader, io::ListenOptions& options);
     void read_tcp(ObjectReader& reader, io::ListenOptions& options);
     void read_export(const JsonValue& value, std::string path);
-    void read_cache(const JsonValue& value, std::string path, ExportConfig& config);
+    void read_cache(const JsonValue& value, const std::string& path, ExportConfig& config);
     void read_limits(const JsonValue& value);
     void check_limits();
     void read_io(const JsonValue& value);
@@ -193,7 +193,8 @@ void ConfigReader::read_export(const JsonValue& value, std::string path) {
     result_.config.exports.push_back(std::move(config));
 }
 
-void ConfigReader::read_cache(const JsonValue& value, std::string path, ExportConfig& config) {
+void ConfigReader::read_cache(const JsonValue& value, const std::string& path,
+                              ExportConfig& config) {
     ObjectReader reader(value, path, result_.complaints);
     reader.required("size", std::string(size_form));
     reader.read_size("size", config.cache_size, storage::cache_size_min, storage::cache_size_max);

@@ -20,9 +20,9 @@ struct ExportOptions {
     std::string description;
     bool is_default = false;  // A client that asks for the empty name gets it; at most one.
     bool is_read_only = false;
-    uint64_t size = 0;  // Bytes, at most file.size; 0: all of the file.
+    uint64_t size = 0;        // Bytes, at most file.size; 0: all of the file.
     uint64_t cache_size = 0;  // Bytes; 0: none. See storage::Disk::Options.
-    io::DataFile file;  // Opened by the caller, who closes it after the server is gone.
+    io::DataFile file;        // Opened by the caller, who closes it after the server is gone.
 };
 
 struct Export {

@@ -57,8 +57,8 @@ ReadAhead::Sequence* ReadAhead::least_promising() {
 void ReadAhead::advance(Sequence& sequence) {
     if (sequence.is_reading || is_stopping_ || disk_.has_failed()) return;
     const uint64_t next = (sequence.next + cache_block_size - 1) & ~uint64_t(cache_block_size - 1);
-    const uint64_t limit = std::min(next + read_ahead_distance_max,
-                                    disk_.size() & ~uint64_t(cache_block_size - 1));
+    const uint64_t limit =
+        std::min(next + read_ahead_distance_max, disk_.size() & ~uint64_t(cache_block_size - 1));
     const uint64_t begin = skip_cached(std::max(sequence.ahead_end, next), limit);
     sequence.ahead_end = begin;
     if (begin >= limit) return;
@@ -66,8 +66,8 @@ void ReadAhead::advance(Sequence& sequence) {
     DiskRequest& request = sequence.request;
     request.command = DiskCommand::read;
     request.offset = begin;
-    request.size = std::min<uint64_t>(
-        read_ahead_size, (disk_.size() & ~uint64_t(cache_block_size - 1)) - begin);
+    request.size = std::min<uint64_t>(read_ahead_size,
+                                      (disk_.size() & ~uint64_t(cache_block_size - 1)) - begin);
     request.flow = &flow_;
     request.done = io::bind<&Sequence::read_done>(&sequence);
     request.is_read_ahead_ = true;

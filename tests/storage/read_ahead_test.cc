@@ -57,22 +57,18 @@ class ReadAheadTest : public ::testing::Test {
         }
         return false;
     }
-    bool stop() {
-        return world_.disk.stop_reading_ahead(io::bind<&StopNote::stopped>(&note_));
-    }
+    bool stop() { return world_.disk.stop_reading_ahead(io::bind<&StopNote::stopped>(&note_)); }
 
     struct StopNote {
         void stopped(Result<Ok>) { is_stopped = true; }
         bool is_stopped = false;
     };
 
-    DiskWorld world_{{.size = test_disk_size,
-                      .alignment = 512,
-                      .hole_alignment = 4096,
-                      .is_manual = true},
-                     {},
-                     0,
-                     cache_size_min};
+    DiskWorld world_{
+        {.size = test_disk_size, .alignment = 512, .hole_alignment = 4096, .is_manual = true},
+        {},
+        0,
+        cache_size_min};
     std::vector<std::unique_ptr<TestRequest>> requests_;
     StopNote note_;
 };
