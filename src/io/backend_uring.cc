@@ -185,7 +185,8 @@ void UringBackend::poll(CompletionList& completed, uint64_t wait_ns) {
     enable();
     const bool may_sleep = wait_ns > 0 && sleep_gate_.prepare_sleep();
     disk_requests_waiting_ = 0;
-    ring_->enter(may_sleep ? wait_ns : 0);
+    if (std::exchange(expects_more_, false) && may_sleep) ring_->gather();
+    ring_->enter(may_sleep && !ring_->has_answers() ? wait_ns : 0);
     sleep_gate_.end_sleep();
     reap(completed);
     workers_.push(worker_operations_);

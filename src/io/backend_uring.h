@@ -1,4 +1,4 @@
-// The completion backend on io_uring(7), Linux 6.0 and newer: sockets, reads, writes and syncs are
+// The completion backend on io_uring(7), Linux 6.1 and newer: sockets, reads, writes and syncs are
 // requests to the kernel, which performs them and answers.
 //
 // - One enter hands over what a turn has gathered, and sleeps for the answers: some tenths of a
@@ -37,6 +37,7 @@ class UringBackend final : public Backend {
     uint64_t now_ns() override;
     void submit(CompletionList& submitted, CompletionList& completed) override;
     void poll(CompletionList& completed, uint64_t wait_ns) override;
+    void expect_more() override { expects_more_ = true; }
     void cancel(Completion& completion, CompletionList& completed) override;
     void wake() override;
     uint32_t disk_depth() const override { return requests_in_flight_max; }
@@ -71,6 +72,7 @@ class UringBackend final : public Backend {
     CompletionList worker_operations_;  // Of this call: the workers get them in one batch.
     uint32_t disk_requests_waiting_ = 0;
     bool is_enabled_ = false;
+    bool expects_more_ = false;  // The next sleep begins with Uring::gather().
 
     SleepGate sleep_gate_;
 

@@ -47,6 +47,7 @@ class RecordingBackend final : public Backend {
     uint64_t now_ns() override { return inner_->now_ns(); }
     void submit(CompletionList& submitted, CompletionList& completed) override;
     void poll(CompletionList& completed, uint64_t wait_ns) override;
+    void expect_more() override { inner_->expect_more(); }
     void cancel(Completion& completion, CompletionList& completed) override;
     void wake() override { inner_->wake(); }
     uint32_t disk_depth() const override { return inner_->disk_depth(); }

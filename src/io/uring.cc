@@ -48,9 +48,9 @@ Uring::~Uring() {
 
 int32_t Uring::open() {
     io_uring_params parameters{};
-    // COOP_TASKRUN: answers are written when this thread enters the kernel, not by interrupting it.
-    // SUBMIT_ALL: a request that is wrong fails alone. R_DISABLED: see enable().
-    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
+    // DEFER_TASKRUN: answers are written when this thread asks for them, and a sleep for several is
+    // not ended by each. SUBMIT_ALL: a request that is wrong fails alone. R_DISABLED: see enable().
+    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                        IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
                        IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE;
     parameters.cq_entries = answers_max;
@@ -115,6 +115,14 @@ int32_t Uring::try_enter(uint64_t wait_ns) {
     __kernel_timespec time = timespec_of(wait_ns);
     io_uring_cqe* first = nullptr;
     return io_uring_submit_and_wait_timeout(&ring_, &first, 1, &time, nullptr);
+}
+
+void Uring::gather() {
+    __kernel_timespec time = timespec_of(gather_ns);
+    io_uring_cqe* first = nullptr;
+    const int status =
+        io_uring_submit_and_wait_timeout(&ring_, &first, gathered_answers_max, &time, nullptr);
+    ASSERT(status >= 0 || is_harmless(status));
 }
 
 bool Uring::take_answer(Answer& answer) {

@@ -29,7 +29,7 @@ class Uring {
     ~Uring();
 
     // 0, or a negated errno: ENOSYS, EPERM or EACCES where io_uring is blocked, EINVAL where the
-    // kernel is older than Linux 6.0, ENOMEM, EMFILE or ENFILE where there is no room.
+    // kernel is older than Linux 6.1, ENOMEM, EMFILE or ENFILE where there is no room.
     int32_t open();
 
     // Binds the ring to the calling thread. 0, or a negated errno where that is denied.
@@ -44,8 +44,19 @@ class Uring {
     // Which of the ring's places a request has: 0 to entries - 1.
     size_t place_of(const io_uring_sqe& request) const;
 
+    // Answers that end a gather(), and how long one takes without them. A client that sends one
+    // request after the other, some microseconds each, and the send before it are two answers.
+    static constexpr uint32_t gathered_answers_max = 3;
+    static constexpr uint64_t gather_ns = 15'000;
+
     // Hands all requests over. Sleeps until there is an answer, up to `wait_ns`; 0 never sleeps.
     void enter(uint64_t wait_ns);
+
+    // Hands all requests over, and sleeps although there is an answer: what comes meanwhile costs
+    // no wake-up, and one receive brings several requests of a client.
+    void gather();
+
+    bool has_answers() const { return io_uring_cq_ready(&ring_) > 0; }
 
     // The same for a ring that may be denied: 0 or more, or a negated errno.
     int32_t try_enter(uint64_t wait_ns);

@@ -22,6 +22,7 @@
 #include "server/export_table.h"
 #include "server/limits.h"
 #include "server/log.h"
+#include "server/pipeline_depth.h"
 #include "server/reply_heads.h"
 #include "server/reply_queue.h"
 #include "server/request_slot.h"
@@ -113,6 +114,7 @@ class Connection {
     void set_reply_deadline();
     void send_done(Result<uint32_t> result);
     void turn_deaf();
+    void expect_more(bool has_sent_data);
     bool is_superseded() const;
     void log_disk_error(const RequestSlot& slot, Error error);
 
@@ -157,6 +159,7 @@ class Connection {
     bool is_waiting_for_own_ = false;  // Its own limit is reached; a reply makes room.
     uint32_t slots_in_use_ = 0;
     uint64_t bytes_in_use_ = 0;
+    PipelineDepth pipeline_depth_;
 
     ReplyQueue replies_;
     std::array<io::IoVector, send_vectors_max> send_vectors_;

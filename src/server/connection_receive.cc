@@ -107,7 +107,10 @@ void Connection::received(uint32_t size) {
     }
     unread_end_ += size;
     ASSERT(unread_end_ <= receive_buffer_.size());
-    state_ == State::negotiating ? negotiate() : process();
+    if (state_ == State::negotiating) return negotiate();
+    const uint64_t count_before = requests_count_;
+    process();
+    pipeline_depth_.received(requests_count_ - count_before, slots_in_use_);
 }
 
 void Connection::negotiate() {

@@ -103,10 +103,20 @@ void Connection::send_done(Result<uint32_t> result) {
     RequestList sent;
     replies_.consume(*result, sent);
     if (!sent.is_empty()) deadline_ns_ = 0;  // The next reply has its own.
+    const bool has_sent_data = !sent.is_empty() && sent.front()->has_data;
     release_all(sent);
     if (!replies_.is_empty()) return send();
     deadline_ns_ = 0;
+    expect_more(has_sent_data);
     finish_if_drained();
+}
+
+// Only of readers: the requests of those who write are long, and waiting for them is no gain.
+void Connection::expect_more(bool has_sent_data) {
+    if (!has_sent_data) return;
+    const uint32_t disk_operations = export_->disk.in_flight_count();
+    if (disk_operations > 0 && disk_operations < gather_disk_operations_min) return;
+    if (pipeline_depth_.expects_more(slots_in_use_)) context_.loop.expect_more();
 }
 
 // Nobody takes replies any more, but requests may still lie in the socket: a client that hung up

@@ -22,6 +22,11 @@ inline constexpr uint32_t send_vectors_max = 64;
 // receive buffer behind it.
 inline constexpr uint32_t receive_vectors_max = nbd::payload_size_max / chunk_size_max + 2;
 
+// From so many requests on that a client is about to send, it pays to wait for more than the first.
+// Not while the disk has little to do, which it would have to do without; never is little.
+inline constexpr uint32_t gather_requests_min = 4;
+inline constexpr uint32_t gather_disk_operations_min = 32;
+
 // How long a client may go on negotiating once the server shuts down, and how long one that was
 // told everything has to hang up by itself.
 inline constexpr uint64_t negotiation_grace_ns = 500'000'000;

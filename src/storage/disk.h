@@ -60,6 +60,9 @@ class Disk {
     // Starts a reserved request.
     void submit(DiskRequest& request);
 
+    // Operations that the system works on, for all disks of the loop.
+    uint32_t in_flight_count() const { return scheduler_.in_flight_count(); }
+
     // A sync failed: writes, and flushes, are refused from then on.
     bool has_failed() const { return flush_group_.has_failed(); }
     uint64_t sync_count() const { return flush_group_.sync_count(); }

@@ -1,10 +1,12 @@
 // What the io_uring backend does beyond what every backend does, and its ring.
 #include "io/backend_uring.h"
 
+#include "io/clock.h"
 #include "io/loop_conformance.h"
 #include "support/temporary_directory.h"
 
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <fcntl.h>
@@ -115,6 +117,46 @@ TEST_F(UringTest, ItsDoorbellEndsASleepNowOrTheNextOne) {
     ring.ring_doorbell();
     ring.enter(10 * second_ns);
     EXPECT_FALSE(ring.take_answer(answer));
+}
+
+TEST_F(UringTest, GathersForAMomentAlthoughThereIsAnAnswer) {
+    Uring ring;
+    ASSERT_EQ(ring.open(), 0);
+    ASSERT_EQ(ring.enable(), 0);
+    io_uring_sqe& request = ring.next_request();
+    io_uring_prep_nop(&request);
+    request.user_data = 2;
+    const uint64_t begin_ns = monotonic_now_ns();
+    ring.gather();
+    EXPECT_GE(monotonic_now_ns() - begin_ns, Uring::gather_ns);
+    EXPECT_TRUE(ring.has_answers());
+    Uring::Answer answer{};
+    EXPECT_TRUE(ring.take_answer(answer));
+
+    ring.gather();
+    EXPECT_FALSE(ring.has_answers()) << "nor does it wait for one";
+}
+
+// What the gathering does not bring is slept for as ever.
+TEST_F(UringBackendTest, AnExpectationThatFailsDelaysNothing) {
+    const auto [near, far] = make_pair(0);
+    Buffer received(16);
+    Outcome<uint32_t> receiving;
+    loop->recv(receiving.completion, {.socket = near, .vectors = received.vectors()},
+               receiving.callback());
+    loop->tick();
+    loop->expect_more();
+    std::thread sender([socket = far] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        EXPECT_EQ(::send(static_cast<int>(socket), "more", 4, 0), 4);
+    });
+    const uint64_t begin_ns = monotonic_now_ns();
+    loop->flush(10 * second_ns);
+    EXPECT_TRUE(receiving.is_done());
+    EXPECT_GE(monotonic_now_ns() - begin_ns, 10 * millisecond_ns);
+    sender.join();
+    close(near);
+    close(far);
 }
 
 TEST_F(UringBackendTest, NamesItselfAndItsDepth) {

@@ -14,6 +14,7 @@
 #include <blockd/io/backend.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -39,6 +40,9 @@ class HeldBackend final : public io::Backend {
     // Operations of this kind that ever came, held or not.
     uint32_t arrived_count(io::OperationKind kind) const;
 
+    // How often the loop was told that more is about to come in.
+    uint32_t expected_count() const { return expected_count_; }
+
     // The next `count` operations of this kind complete with this negated errno, and do nothing.
     void fail_next(io::OperationKind kind, int32_t result, uint32_t count = 1);
 
@@ -54,6 +58,10 @@ class HeldBackend final : public io::Backend {
     void poll(io::CompletionList& completed, uint64_t wait_ns) override;
     void cancel(io::Completion& completion, io::CompletionList& completed) override;
     void wake() override { inner_->wake(); }
+    void expect_more() override {
+        ++expected_count_;
+        inner_->expect_more();
+    }
     uint32_t disk_depth() const override { return inner_->disk_depth(); }
     Result<io::Fd> open_socket(io::AddressFamily family) override;
     Result<io::Fd> listen(const io::ListenOptions& options) override;
@@ -96,6 +104,7 @@ class HeldBackend final : public io::Backend {
     void record(const io::Completion& completion);
 
     const std::unique_ptr<io::Backend> inner_;
+    std::atomic<uint32_t> expected_count_ = 0;
     mutable std::mutex mutex_;
     std::array<Kind, kind_count> kinds_;
     std::optional<uint64_t> broken_byte_;

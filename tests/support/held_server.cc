@@ -49,7 +49,7 @@ void HeldServerTest::expect_taken_without_answer(WireClient& client) {
 }
 
 void HeldServerTest::run() {
-    auto kqueue = io::make_kqueue_backend({.disk_workers = 4});
+    auto kqueue = io::make_kqueue_backend({.disk_workers = disk_workers});
     ASSERT_TRUE(kqueue);
     auto held = std::make_unique<HeldBackend>(std::move(*kqueue), disk_size);
     backend_ = held.get();

@@ -62,7 +62,9 @@ class HeldServerTest : public ::testing::Test {
   protected:
     static constexpr uint64_t disk_size = 4 * mebibyte;
 
-    server::Limits limits;  // Choose in the constructor of a derived fixture.
+    // Choose in the constructor of a derived fixture.
+    server::Limits limits;
+    uint32_t disk_workers = 4;
 
     void SetUp() override;
     void TearDown() override;  // Stops the server; it must drain.

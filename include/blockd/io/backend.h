@@ -49,6 +49,10 @@ class Backend {
     // Ends a sleep of poll(), now or the next one. Any thread.
     virtual void wake() = 0;
 
+    // The next sleep of poll() may go on for some microseconds after the first event: more is about
+    // to come, and is better taken in one go. A hint, of which a backend may make nothing.
+    virtual void expect_more() {}
+
     // How many disk operations the system can usefully have in flight.
     virtual uint32_t disk_depth() const = 0;
 
@@ -76,7 +80,7 @@ inline constexpr uint32_t disk_workers_max = 256;
 enum class BackendKind : uint8_t {
     automatic,  // io_uring where it is there and allowed, else kqueue.
     kqueue,     // Natively or (Linux) on the project's own emulation.
-    io_uring,   // Linux 6.0 and newer. Containers often deny it.
+    io_uring,   // Linux 6.1 and newer. Containers often deny it.
 };
 
 struct MadeBackend {

@@ -78,6 +78,10 @@ class Loop {
     // tick().
     void run_for_ns(uint64_t duration_ns);
 
+    // More is about to come in: the loop's next sleep may go on for some microseconds after the
+    // first event, so that one turn takes several. A hint.
+    void expect_more() { backend_->expect_more(); }
+
     // Nanoseconds of the backend's clock, read once a turn.
     uint64_t now_ns() const { return now_ns_; }
 
