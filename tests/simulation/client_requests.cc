@@ -77,7 +77,9 @@ void Client::choose_flags(Request& request) {
     }
 }
 
-// False once every byte has been read.
+// False once every byte has been read. No request is larger than those of the world: a slow network
+// would not carry as many of them in time, and the server rightly take the client for one that
+// stalls.
 bool Client::choose_next_of_all(Request& request) {
     if (read_all_offset_ >= export_size_) {
         if (outstanding_count_ == 0) read_all_offset_ = all_read;
@@ -85,7 +87,8 @@ bool Client::choose_next_of_all(Request& request) {
     }
     request.command = wire::cmd_read;
     request.offset = read_all_offset_;
-    request.size = uint32_t(std::min(export_size_ - read_all_offset_, read_all_size));
+    request.size = uint32_t(std::min(
+        {export_size_ - read_all_offset_, read_all_size, surroundings_.swarm.request_size_max}));
     read_all_offset_ += request.size;
     return true;
 }
