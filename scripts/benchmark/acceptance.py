@@ -63,8 +63,8 @@ def all_targets():
         *pair("randread-4k-qd32-hot", 1.5, 0.4, **own_cache),
         *pair("randread-4k-qd128-hot", 1.5, 0.4, **own_cache),
         *pair("randwrite-4k-qd32-hot", 1.5, 0.3, **own_cache),
-        Target("randread-4k-qd32-hot", "iops", 0.8, page_cache[1:], page_cache[:1],
-               title="kqueue's IOPS to io_uring's, page cache"),
+        Target("randread-4k-qd32-hot", "iops", 0.8, ("blockd-cache-kqueue",), ("blockd-cache",),
+               title="kqueue's IOPS to io_uring's, blockd's cache"),
         Target(IDLE, "iops", 0.95, page_cache, (), IDLE_BASE, "IOPS to those without"),
         Target(IDLE, "pss_per_idle_kib", 64, page_cache, (), title="KiB for each idle connection"),
     ]

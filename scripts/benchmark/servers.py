@@ -56,6 +56,8 @@ def blockds():
         Server("blockd-pagecache-io_uring", "cached", config=backend("io_uring") | page_cache),
         Server("blockd-pagecache-kqueue", "cached", config=backend("kqueue") | page_cache),
         Server("blockd-cache", "cached", config=own_cache, has_own_cache=True),
+        Server("blockd-cache-kqueue", "cached", config=backend("kqueue") | own_cache,
+               has_own_cache=True),
     ]
 
 
