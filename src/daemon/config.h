@@ -36,6 +36,7 @@ struct ExportConfig {
 
 struct IoConfig {
     io::BackendKind backend = io::BackendKind::automatic;
+    uint32_t loops = 1;  // Threads that serve clients, each with a backend of its own.
     uint32_t disk_workers = io::BackendOptions().disk_workers;
     std::string record;  // Absolute; empty: nothing is recorded.
 };

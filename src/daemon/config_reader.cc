@@ -40,6 +40,7 @@ class ConfigReader {
     void read_limits(const JsonValue& value);
     void check_limits();
     void read_io(const JsonValue& value);
+    void check_loops();
     void read_log(const JsonValue& value);
     void check_defaults();
 
@@ -81,6 +82,7 @@ ConfigResult ConfigReader::read() && {
     reader.read_boolean("allow_list", result_.config.allow_list);
     if (const JsonValue* const limits = reader.find("limits")) read_limits(*limits);
     if (const JsonValue* const io = reader.find("io")) read_io(*io);
+    check_loops();
     if (const JsonValue* const log = reader.find("log")) read_log(*log);
     reader.finish();
     return std::move(result_);
@@ -250,11 +252,28 @@ void ConfigReader::read_io(const JsonValue& value) {
     IoConfig& config = result_.config.io;
     const auto backend = reader.read_choice("backend", {"auto", "kqueue", "io_uring"});
     if (backend) config.backend = backends[*backend];
+    reader.read_count("loops", config.loops, 1, server::shards_max);
     reader.read_count("disk_workers", config.disk_workers, 1, io::disk_workers_max);
     if (const std::string* const record = reader.read_text("record", 1, path_size_max, path_form)) {
         config.record = absolute(*record);
     }
     reader.finish();
+}
+
+// Each loop has its share of what all connections may have. A record is one loop's.
+void ConfigReader::check_loops() {
+    const Config& config = result_.config;
+    if (config.io.loops == 1) return;
+    const std::string loops = std::to_string(config.io.loops);
+    const uint32_t most = server::shards_max_of(config.limits);
+    if (config.io.loops > most) {
+        complain("/io/loops", loops,
+                 "1, or as many as have " + size_text(server::buffer_bytes_min) +
+                     " of /limits/buffer_bytes, /limits/requests_per_connection of "
+                     "/limits/requests and one of /limits/connections each, which is " +
+                     std::to_string(most));
+    }
+    if (!config.io.record.empty()) complain("/io/loops", loops, "1 with /io/record");
 }
 
 void ConfigReader::read_log(const JsonValue& value) {

@@ -11,6 +11,7 @@
 #include "daemon/exit_code.h"
 #include "daemon/export_files.h"
 #include "daemon/file_limit.h"
+#include "daemon/loop_threads.h"
 #include "daemon/service.h"
 #include "daemon/start_watch.h"
 #include "daemon/version.h"
@@ -21,8 +22,10 @@ namespace {
 
 using server::LogLevel;
 
-// Standard streams, the log, the kernel queue and what the libraries open for a moment.
+// Standard streams, the log and what the libraries open for a moment; the kernel queue of a loop
+// and its doorbell.
 constexpr uint64_t other_files_max = 64;
+constexpr uint64_t files_per_loop = 2;
 
 }  // namespace
 
@@ -34,7 +37,8 @@ int32_t Daemon::run() {
 
 void Daemon::raise_limits() {
     const uint64_t wanted = uint64_t(config_.limits.connections) + config_.listeners.size() +
-                            config_.exports.size() + other_files_max;
+                            config_.exports.size() + config_.io.loops * files_per_loop +
+                            other_files_max;
     const uint64_t limit = raise_file_limit(wanted);
     if (limit >= wanted) return;
     surroundings_.log.write(LogLevel::warning, "fewer open files than the config may need",
@@ -48,28 +52,38 @@ int32_t Daemon::serve() {
         files.close();
         return *ended;
     }
-    std::unique_ptr<io::Backend> backend = make_backend(files);
-    if (backend == nullptr) {
-        log_failures();
-        files.close();
-        return exit_code::start_failed;
+    std::vector<std::unique_ptr<io::Loop>> loops;
+    while (loops.size() < config_.io.loops) {
+        std::unique_ptr<io::Backend> backend = make_backend(files, loops.empty());
+        if (backend == nullptr) {
+            log_failures();
+            files.close();
+            return exit_code::start_failed;
+        }
+        loops.push_back(std::make_unique<io::Loop>(std::move(backend)));
     }
-    io::Loop loop(std::move(backend));
     surroundings_.log.write(LogLevel::info, "loop started",
-                            {{"backend", std::string_view(loop.backend_name())},
+                            {{"backend", std::string_view(loops.front()->backend_name())},
+                             {"loops", uint64_t(loops.size())},
                              {"disk_workers", uint64_t(config_.io.disk_workers)}});
-    int32_t code = exit_code::clean;
-    {
-        Service service({.loop = loop,
-                         .log = surroundings_.log,
-                         .notifier = surroundings_.notifier,
-                         .output = surroundings_.output,
-                         .blockctl = surroundings_.blockctl},
-                        config_, files.options(config_.exports));
-        code = service.run(failures_);
-    }
+    const int32_t code = serve(loops, files);
     if (code != exit_code::unclean) files.close();
     return code;
+}
+
+int32_t Daemon::serve(const std::vector<std::unique_ptr<io::Loop>>& owned,
+                      const ExportFiles& files) {
+    std::vector<io::Loop*> loops;
+    loops.reserve(owned.size());
+    for (const auto& loop : owned) loops.push_back(loop.get());
+    Service service({.loops = loops,
+                     .log = surroundings_.log,
+                     .notifier = surroundings_.notifier,
+                     .output = surroundings_.output,
+                     .blockctl = surroundings_.blockctl},
+                    config_, files.options(config_.exports));
+    const LoopThreads threads(std::span<io::Loop* const>(loops).subspan(1));
+    return service.run(failures_);
 }
 
 // The exit code, when that is all there is to do. From the end of the watch on, signals wait for
@@ -88,14 +102,14 @@ std::optional<int32_t> Daemon::open(ExportFiles& files) {
 }
 
 // nullptr, and a failure, when the system has no room for it or the record cannot be made.
-std::unique_ptr<io::Backend> Daemon::make_backend(const ExportFiles& files) {
+std::unique_ptr<io::Backend> Daemon::make_backend(const ExportFiles& files, bool is_first) {
     Result<io::MadeBackend> made =
         io::make_backend(config_.io.backend, {.disk_workers = config_.io.disk_workers});
     if (!made) {
         failures_.push_back("cannot start the IO loop: " + error_text(made.error()));
         return nullptr;
     }
-    if (made->passed_over) {
+    if (made->passed_over && is_first) {
         surroundings_.log.write(LogLevel::info, "slower IO backend",
                                 {{"backend", std::string_view(made->backend->name())},
                                  {"reason", error_text(*made->passed_over)}});

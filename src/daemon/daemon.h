@@ -2,7 +2,7 @@
 #pragma once
 
 #include <blockd/error.h>
-#include <blockd/io/backend.h>
+#include <blockd/io/loop.h>
 
 #include <cstdint>
 #include <iosfwd>
@@ -41,8 +41,9 @@ class Daemon {
 
   private:
     int32_t serve();
+    int32_t serve(const std::vector<std::unique_ptr<io::Loop>>& owned, const ExportFiles& files);
     std::optional<int32_t> open(ExportFiles& files);
-    std::unique_ptr<io::Backend> make_backend(const ExportFiles& files);
+    std::unique_ptr<io::Backend> make_backend(const ExportFiles& files, bool is_first);
     std::unique_ptr<io::Backend> recording(std::unique_ptr<io::Backend> backend,
                                            const ExportFiles& files);
     void record_failed(Error error);

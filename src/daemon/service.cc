@@ -26,13 +26,13 @@ constexpr size_t printed_uris_max = 16;
 
 Service::Service(const Surroundings& surroundings, const Config& config,
                  std::vector<server::ExportOptions> exports)
-    : loop_(surroundings.loop),
+    : loop_(*surroundings.loops.front()),
       log_(surroundings.log),
       notifier_(surroundings.notifier),
       output_(surroundings.output),
       blockctl_(surroundings.blockctl),
       config_(config),
-      server_(loop_, log_,
+      server_(surroundings.loops, log_,
               {.limits = config.limits,
                .exports = std::move(exports),
                .allow_list = config.allow_list}),

@@ -1,10 +1,11 @@
-// From listening to the end of a drain: one server on one loop, and the signals that end it.
+// From listening to the end of a drain: one server, and the signals that end it.
 #pragma once
 
 #include <blockd/io/loop.h>
 
 #include <iosfwd>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +22,7 @@ namespace blockd::daemon {
 class Service {
   public:
     struct Surroundings {
-        io::Loop& loop;
+        std::span<io::Loop* const> loops;  // The first is run here.
         server::Log& log;
         const ServiceNotifier& notifier;
         std::ostream& output;  // For people: where the exports are.

@@ -164,9 +164,7 @@ void Loop::cancel_fd(Fd fd) {
     if (slot.writer != nullptr) cancel(*slot.writer);
 }
 
-void Loop::assert_owner() const {
-    ASSERT(owner_ == std::thread::id{} || owner_ == std::this_thread::get_id());
-}
+void Loop::assert_owner() const { ASSERT(is_own_thread()); }
 
 void Loop::open_event(Event& event) {
     assert_owner();

@@ -34,7 +34,7 @@ void Connection::begin_serving() {
     const nbd::ServerHandshake::Negotiated negotiated = handshake_->negotiated();
     handshake_.reset();
     export_ = &context_.exports.at(negotiated.export_index);
-    attach_number_ = ++export_->attach_count;
+    attach_number_ = export_->attach();
     request_limits_ = {.export_size = export_->disk.size(),
                        .flags = negotiated.flags,
                        .has_base_allocation = negotiated.has_base_allocation};

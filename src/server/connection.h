@@ -26,6 +26,7 @@
 #include "server/reply_heads.h"
 #include "server/reply_queue.h"
 #include "server/request_slot.h"
+#include "storage/disk_lane.h"
 
 namespace blockd::server {
 
@@ -52,7 +53,7 @@ class Connection {
     // At once, without regard for what is in flight. The client, or a limit, is to blame.
     void abort(const char* reason);
 
-    uint32_t index = 0;  // The server's own: the place among its connections.
+    uint32_t index = 0;  // The shard's own: the place among its connections.
     ListLink<Connection> negotiating_link;
 
   private:
@@ -170,8 +171,9 @@ class Connection {
 // Those that negotiate, in the order of their arrival.
 using NegotiatingList = IntrusiveList<Connection, &Connection::negotiating_link>;
 
-// What all connections of a server share; it outlives them.
+// What all connections of a loop share; it outlives them.
 struct ConnectionContext {
+    const storage::DiskLane& lane;
     io::Loop& loop;
     Log& log;
     const Limits& limits;

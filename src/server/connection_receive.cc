@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "server/connection.h"
 
@@ -136,6 +137,9 @@ void Connection::negotiate() {
 // Starts as many of the received requests as there is room for.
 void Connection::process() {
     while (state_ == State::serving) {
+        // A request that was found to be in time is in its place before another client attaches.
+        std::unique_lock<std::mutex> guard;
+        if (is_deaf_) guard = std::unique_lock(export_->attaching);
         if (is_superseded()) return begin_draining("it hung up, and a later client has come");
         if (skip_payload()) break;
         if (payload_slot_ != nullptr) {
@@ -276,6 +280,7 @@ bool Connection::fits(RequestSlot& slot, const nbd::Request& request, bool is_re
     slot.request = request;
     slot.has_data = false;
     slot.footprint = 0;
+    slot.disk.lane = &context_.lane;
     if (is_refused || !needs_disk(request, export_->disk)) return true;
 
     storage::DiskRequest& disk = slot.disk;

@@ -114,7 +114,7 @@ void Connection::send_done(Result<uint32_t> result) {
 // Only of readers: the requests of those who write are long, and waiting for them is no gain.
 void Connection::expect_more(bool has_sent_data) {
     if (!has_sent_data) return;
-    const uint32_t disk_operations = export_->disk.in_flight_count();
+    const uint32_t disk_operations = context_.lane.scheduler.in_flight_count();
     if (disk_operations > 0 && disk_operations < gather_disk_operations_min) return;
     if (pipeline_depth_.expects_more(slots_in_use_)) context_.loop.expect_more();
 }
@@ -157,8 +157,7 @@ void Connection::release(RequestSlot& slot) {
 
 // A disk that fails, fails often: the first failure is logged, then every second, fourth, ...
 void Connection::log_disk_error(const RequestSlot& slot, Error error) {
-    if (export_->disk.has_failed() && !export_->is_failure_logged) {
-        export_->is_failure_logged = true;
+    if (export_->disk.has_failed() && !export_->is_failure_logged.exchange(true)) {
         context_.log.write(LogLevel::error,
                            "a sync failed: the export is read-only until it is opened anew",
                            {{"export", export_->name}});

@@ -4,18 +4,21 @@
 
 namespace blockd::server {
 
-Export::Export(io::Loop& loop, storage::DiskScheduler& scheduler, storage::BufferPool& pool,
-               const ExportOptions& options, uint32_t requests_max)
+Export::Export(const ExportOptions& options, uint32_t requests_max)
     : name(options.name),
       description(options.description),
       is_default(options.is_default),
       is_read_only(options.is_read_only),
-      disk(loop, scheduler, pool,
-           {.file = options.file,
+      disk({.file = options.file,
             .size = options.size == 0 ? options.file.size : options.size,
             .requests_max = requests_max,
             .cache_size = options.cache_size}),
       flags_(offered_flags()) {}
+
+uint64_t Export::attach() {
+    const std::lock_guard guard(attaching);
+    return ++attach_count;
+}
 
 uint16_t Export::offered_flags() const {
     using namespace nbd::transmission_flag;

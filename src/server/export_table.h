@@ -1,11 +1,14 @@
 // The exports of a server: each a disk with a name, as the negotiation and the requests see it.
+// Shared by all its loops.
 #pragma once
 
 #include <blockd/io/data_file.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +29,10 @@ struct ExportOptions {
 };
 
 struct Export {
-    Export(io::Loop& loop, storage::DiskScheduler& scheduler, storage::BufferPool& pool,
-           const ExportOptions& options, uint32_t requests_max);
+    Export(const ExportOptions& options, uint32_t requests_max);
+
+    // A connection comes: the how manieth of those that ever did.
+    uint64_t attach();
 
     // nbd::transmission_flag bits, without send_df, which depends on the client. They stay as they
     // were at first, also when the file system then refuses what it seemed to know: INFO, GO and
@@ -39,9 +44,10 @@ struct Export {
     bool is_default;
     bool is_read_only;
     storage::Disk disk;
-    uint64_t attach_count = 0;  // Connections that were ever attached.
-    uint64_t failed_requests = 0;
-    bool is_failure_logged = false;
+    std::mutex attaching;  // Held while a connection attaches: see Connection::is_superseded().
+    std::atomic<uint64_t> attach_count = 0;
+    std::atomic<uint64_t> failed_requests = 0;
+    std::atomic<bool> is_failure_logged = false;
 
   private:
     uint16_t offered_flags() const;

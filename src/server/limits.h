@@ -52,6 +52,19 @@ struct Limits {
     uint64_t shutdown_grace_ns = 10'000'000'000;
 };
 
+// What one of several loops may have of what all connections may have together. They must go round:
+// see shards_max_of().
+struct ShardPlace {
+    uint32_t index;
+    uint32_t count;
+};
+Limits share_of(const Limits& limits, ShardPlace place);
+
+// How many loops can share the limits.
+uint32_t shards_max_of(const Limits& limits);
+
+inline constexpr uint32_t shards_max = 64;
+
 inline constexpr uint32_t connections_max = 65'536;
 inline constexpr uint32_t requests_per_connection_max = 1024;
 inline constexpr uint32_t requests_max = 65'536;

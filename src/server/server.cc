@@ -2,35 +2,41 @@
 
 #include <blockd/assert.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace blockd::server {
 
 Server::Server(io::Loop& loop, Log& log, const ServerOptions& options)
-    : loop_(loop),
-      log_(log),
-      limits_(options.limits),
-      admission_(loop, limits_),
-      scheduler_(loop, loop.disk_depth()),
-      exports_(options.allow_list),
-      context_{.loop = loop_,
-               .log = log_,
-               .limits = limits_,
-               .exports = exports_,
-               .admission = admission_,
-               .negotiating = negotiating_,
-               .ended = io::bind<&Server::connection_ended>(this)} {
+    : Server(std::array{&loop}, log, options) {}
+
+Server::Server(std::span<io::Loop* const> loops, Log& log, const ServerOptions& options)
+    : loop_(*loops.front()), log_(log), limits_(options.limits), exports_(options.allow_list) {
     ASSERT(options.exports.size() <= exports_max);
     for (const ExportOptions& added : options.exports) {
-        exports_.add(std::make_unique<Export>(loop_, scheduler_, admission_.buffers(), added,
-                                              limits_.requests));
+        exports_.add(std::make_unique<Export>(added, limits_.requests));
     }
-    connections_.reserve(limits_.connections);
+    const uint32_t count = uint32_t(loops.size());
+    ASSERT(count == 1 || count <= shards_max_of(limits_));
+    for (io::Loop* const loop : loops) {
+        io::Mailbox* const home = shards_.empty() ? nullptr : &shards_.front()->mailbox();
+        shards_.push_back(std::make_unique<Shard>(
+            *loop, log_, exports_,
+            Shard::Options{.limits = share_of(limits_, {uint32_t(shards_.size()), count}),
+                           .emptied = io::bind<&Server::shard_emptied>(this),
+                           .closed = io::bind<&Server::shard_closed>(this),
+                           .home = home}));
+    }
+    ahead_letter_.deliver = io::bind<&Server::read_ahead_stopped>(this);
 }
 
-Server::~Server() {
-    ASSERT(connections_.empty());
-    ASSERT(listeners_.empty());
+Server::~Server() { ASSERT(listeners_.empty()); }
+
+size_t Server::connection_count() const {
+    size_t count = 0;
+    for (const auto& shard : shards_) count += shard->connection_count();
+    return count;
 }
 
 Result<io::Address> Server::listen(const io::ListenOptions& options) {
@@ -48,24 +54,11 @@ Result<io::Address> Server::listen(const io::ListenOptions& options) {
     return loop_.local_address(*socket);
 }
 
+// To the loop that has the fewest clients.
 void Server::accepted(io::Fd socket) {
-    const uint64_t id = ++connections_accepted_;
-    connections_.push_back(std::make_unique<Connection>(
-        context_, Connection::Options{.socket = socket, .id = id, .client = client_name(socket)}));
-    Connection& connection = *connections_.back();
-    connection.index = uint32_t(connections_.size() - 1);
-    connection.start();
-
-    if (connections_.size() > limits_.connections) make_room(connection);
-    if (is_stopping_) connection.drain();
-}
-
-// Silent clients keep nobody out: who has negotiated longest makes room. Who is attached stays, and
-// where all others are, `newest` is the one that leaves.
-void Server::make_room(Connection& newest) {
-    Connection* const leaving = negotiating_.front();
-    ASSERT(leaving != nullptr);
-    leaving->abort(leaving == &newest ? "too many connections" : "a later client got its place");
+    const auto fewest = std::ranges::min_element(
+        shards_, {}, [](const auto& shard) { return shard->connection_count(); });
+    (*fewest)->take(socket, ++connections_accepted_, client_name(socket));
 }
 
 std::string Server::client_name(io::Fd socket) {
@@ -73,12 +66,7 @@ std::string Server::client_name(io::Fd socket) {
     return peer ? peer->text() : "unknown";
 }
 
-void Server::connection_ended(Connection* connection) {
-    const uint32_t index = connection->index;
-    ASSERT(connections_[index].get() == connection);
-    connections_[index].swap(connections_.back());
-    connections_[index]->index = index;
-    connections_.pop_back();
+void Server::shard_emptied(Shard*) {
     if (is_stopping_) sync_next_export();
 }
 
@@ -94,7 +82,7 @@ void Server::stop(io::Callback<StopReport> done) {
     loop_.timeout(grace_timer_, {.after_ns = limits_.shutdown_grace_ns / 2},
                   io::bind<&Server::clients_grace_done>(this));
     for (const auto& listener : listeners_) listener->stop();
-    for (const auto& connection : connections_) connection->drain();
+    for (const auto& shard : shards_) shard->drain();
     if (listeners_.empty()) sync_next_export();
 }
 
@@ -107,14 +95,15 @@ void Server::stop_now() {
 
 // Once nobody is left: one export after the other. Those whose sync failed before are only counted.
 void Server::sync_next_export() {
-    if (!connections_.empty() || !listeners_.empty() || is_syncing_ || is_stopped_) return;
+    if (connection_count() > 0 || !listeners_.empty() || is_syncing_ || is_stopped_) return;
 
     while (exports_synced_ < exports_.count()) {
         Export& synced = exports_.at(exports_synced_);
-        if (!synced.disk.stop_reading_ahead(io::bind<&Server::read_ahead_stopped>(this))) return;
+        if (!synced.disk.stop_reading_ahead(io::bind<&Server::ahead_stopped>(this))) return;
         if (!synced.disk.has_failed() && !synced.is_read_only) {
             is_syncing_ = true;
             sync_request_.command = storage::DiskCommand::flush;
+            sync_request_.lane = &shards_.front()->lane();
             sync_request_.flow = &sync_flow_;
             sync_request_.done = io::bind<&Server::sync_done>(this);
             return synced.disk.submit(sync_request_);
@@ -125,6 +114,9 @@ void Server::sync_next_export() {
     if (grace_timer_.is_idle()) return finish_stop();
     loop_.cancel(grace_timer_);  // grace_done() finishes.
 }
+
+// Any thread.
+void Server::ahead_stopped(Result<Ok>) { shards_.front()->mailbox().hand_over(ahead_letter_); }
 
 void Server::read_ahead_stopped(Result<Ok>) { sync_next_export(); }
 
@@ -144,19 +136,13 @@ void Server::sync_done(Result<Ok> result) {
 void Server::clients_grace_done(Result<Ok> result) {
     // It may end in the turn in which all is done: too late to be cancelled.
     if (!result || is_finished()) return grace_done(result);
-    if (!connections_.empty()) {
-        log_.write(LogLevel::warning, "clients were not done when their grace time ended",
-                   {{"connections", uint64_t(connections_.size())}});
-    }
-    for (const auto& connection : connections_) {
-        connection->abort("it was not done when the grace time ended");
-    }
+    for (const auto& shard : shards_) shard->disconnect();
     loop_.timeout(grace_timer_, {.after_ns = limits_.shutdown_grace_ns / 2},
                   io::bind<&Server::grace_done>(this));
 }
 
 bool Server::is_finished() const {
-    return exports_synced_ == exports_.count() && connections_.empty();
+    return exports_synced_ == exports_.count() && connection_count() == 0;
 }
 
 void Server::grace_done(Result<Ok> result) {
@@ -164,7 +150,7 @@ void Server::grace_done(Result<Ok> result) {
     if (result && !is_finished()) {
         report_.is_clean = false;
         log_.write(LogLevel::warning, "the grace time is over with work unfinished",
-                   {{"connections", uint64_t(connections_.size())}});
+                   {{"connections", uint64_t(connection_count())}});
     }
     finish_stop();
 }
@@ -184,7 +170,22 @@ void Server::finish_stop() {
     if (is_stopped_) return;
     is_stopped_ = true;
     log_caches();
-    stopped_(report_);
+    // What is unfinished may be so for ever: nobody waits for it, and it may need its mailbox.
+    if (!report_.is_clean) stopped_(report_);
+    if (!report_.is_clean && shards_.size() > 1) return;
+    close_shards();
+}
+
+// This loop's own comes last: the others tell it that they are closed.
+void Server::close_shards() {
+    if (shards_.size() == 1) return shards_.front()->close();
+    for (size_t index = 1; index < shards_.size(); ++index) shards_[index]->close();
+}
+
+void Server::shard_closed(Shard*) {
+    ++shards_closed_;
+    if (shards_closed_ == shards_.size() && report_.is_clean) return stopped_(report_);
+    if (shards_closed_ == shards_.size() - 1) shards_.front()->close();
 }
 
 }  // namespace blockd::server

@@ -1,11 +1,13 @@
-// An NBD server: listeners, connections and exports on one loop.
+// An NBD server: listeners, exports, and the clients, of which each loop has its share.
 //
-//     Server server(loop, log, {.limits = ..., .exports = ...});
+//     Server server({&loop, ...}, log, {.limits = ..., .exports = ...});
+//     a thread for each loop but the first: flush() until nothing is in flight
 //     server.listen({.address = ...});           as often as there are listeners
 //     loop.run_for_ns(...) ...
 //     server.stop(bind<...>(this));              drains: see below
 //
-// Runs on the loop's thread. Destroyed only after stop() has called back.
+// Runs on the first loop's thread, which listens, and hands the clients round: see Shard. Destroyed
+// only after stop() has called back and the other threads have ended.
 #pragma once
 
 #include <blockd/error.h>
@@ -14,15 +16,16 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "server/admission.h"
-#include "server/connection.h"
+#include "io/mailbox.h"
 #include "server/export_table.h"
 #include "server/limits.h"
 #include "server/listener.h"
 #include "server/log.h"
+#include "server/shard.h"
 #include "storage/disk_request.h"
 #include "storage/disk_scheduler.h"
 
@@ -44,6 +47,8 @@ struct StopReport {
 
 class Server {
   public:
+    // The loops do not run yet, or are the caller's. `log` is written to by all of them.
+    Server(std::span<io::Loop* const> loops, Log& log, const ServerOptions& options);
     Server(io::Loop& loop, Log& log, const ServerOptions& options);
     ~Server();
     Server(const Server&) = delete;
@@ -63,14 +68,15 @@ class Server {
     // Ends the grace time of a running stop() now.
     void stop_now();
 
-    size_t connection_count() const { return connections_.size(); }
+    size_t connection_count() const;
 
   private:
     void accepted(io::Fd socket);
-    void make_room(Connection& newest);
     void listener_stopped(Listener* listener);
-    void connection_ended(Connection* connection);
+    void shard_emptied(Shard* shard);
+    void shard_closed(Shard* shard);
     void sync_next_export();
+    void ahead_stopped(Result<Ok> result);
     void read_ahead_stopped(Result<Ok> result);
     void sync_done(Result<Ok> result);
     void clients_grace_done(Result<Ok> result);
@@ -78,18 +84,15 @@ class Server {
     bool is_finished() const;
     void log_caches();
     void finish_stop();
+    void close_shards();
     std::string client_name(io::Fd socket);
 
     io::Loop& loop_;
     Log& log_;
     const Limits limits_;
-    Admission admission_;
-    storage::DiskScheduler scheduler_;
     ExportTable exports_;
-    NegotiatingList negotiating_;
-    ConnectionContext context_;
+    std::vector<std::unique_ptr<Shard>> shards_;  // The first is of the server's own loop.
     std::vector<std::unique_ptr<Listener>> listeners_;
-    std::vector<std::unique_ptr<Connection>> connections_;
     uint64_t connections_accepted_ = 0;
 
     // Set by stop().
@@ -99,6 +102,8 @@ class Server {
     size_t exports_synced_ = 0;
     storage::Flow sync_flow_;
     storage::DiskRequest sync_request_;
+    io::Letter ahead_letter_;
+    size_t shards_closed_ = 0;
     bool is_stopping_ = false;
     bool is_syncing_ = false;
     bool is_stopped_ = false;

@@ -49,6 +49,7 @@ bool BlockCache::find_all(uint64_t begin, uint64_t end) {
 }
 
 bool BlockCache::lend(uint64_t begin, uint64_t end, BufferPool& pool, BufferList& buffers) {
+    const std::lock_guard guard(mutex_);
     if (!find_all(begin, end)) return false;
     BufferList lent;
     for (size_t first = 0; first < found_.size();) {
@@ -71,6 +72,7 @@ bool BlockCache::lend(uint64_t begin, uint64_t end, BufferPool& pool, BufferList
 }
 
 void BlockCache::take_back(const BufferList& buffers) {
+    const std::lock_guard guard(mutex_);
     for (const Buffer* buffer = buffers.front(); buffer; buffer = BufferList::next(*buffer)) {
         const uint32_t first = uint32_t((buffer->data - arena_.get()) / cache_block_size);
         const uint32_t end = first + buffer->size / cache_block_size;
@@ -82,6 +84,7 @@ void BlockCache::take_back(const BufferList& buffers) {
 }
 
 bool BlockCache::copy(uint64_t begin, std::span<std::byte> target) {
+    const std::lock_guard guard(mutex_);
     if (!find_all(begin, begin + target.size())) return false;
     std::byte* to = target.data();
     for (const uint32_t slot : found_) {
@@ -93,10 +96,12 @@ bool BlockCache::copy(uint64_t begin, std::span<std::byte> target) {
 }
 
 bool BlockCache::contains(uint64_t offset) const {
+    const std::lock_guard guard(mutex_);
     return index_.find(block_of(offset)) != BlockIndex::no_slot;
 }
 
 void BlockCache::fill(uint64_t begin, std::span<const std::byte> data, uint64_t since) {
+    const std::lock_guard guard(mutex_);
     ASSERT(data.size() % cache_block_size == 0);
     uint64_t block = block_of(begin);
     for (size_t at = 0; at < data.size(); at += cache_block_size, ++block) {
@@ -107,6 +112,7 @@ void BlockCache::fill(uint64_t begin, std::span<const std::byte> data, uint64_t 
 }
 
 void BlockCache::begin_change(uint64_t begin, uint64_t end) {
+    const std::lock_guard guard(mutex_);
     const uint64_t first = begin / cache_block_size;
     const uint64_t last = (end + cache_block_size - 1) / cache_block_size;
     clock_.change(first, last);
@@ -125,12 +131,23 @@ void BlockCache::begin_change(uint64_t begin, uint64_t end) {
 }
 
 void BlockCache::insert(uint64_t begin, std::span<const std::byte> data) {
+    const std::lock_guard guard(mutex_);
     ASSERT(data.size() % cache_block_size == 0);
     uint64_t block = block_of(begin);
     for (size_t at = 0; at < data.size(); at += cache_block_size, ++block) {
         ASSERT(index_.find(block) == BlockIndex::no_slot);
         put(block, data.data() + at);
     }
+}
+
+uint64_t BlockCache::now() const {
+    const std::lock_guard guard(mutex_);
+    return clock_.now();
+}
+
+size_t BlockCache::block_count() const {
+    const std::lock_guard guard(mutex_);
+    return index_.count();
 }
 
 void BlockCache::put(uint64_t block, const std::byte* data) {

@@ -7,11 +7,12 @@
 //
 // A block that is being changed is not in the cache: begin_change() forgets it, and no read that
 // may have seen it from before the change brings it back (ChangeClock). Which block leaves a full
-// cache S3Fifo decides. Nothing is allocated after construction. Runs on one thread.
+// cache S3Fifo decides. Nothing is allocated after construction. Any thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -57,7 +58,7 @@ class BlockCache {
 
     // A moment, before a read is given to the disk; then what the read brought, after it. Of blocks
     // that have changed since nothing is kept.
-    uint64_t now() const { return clock_.now(); }
+    uint64_t now() const;
     void fill(uint64_t begin, std::span<const std::byte> data, uint64_t since);
 
     // The range, of any size, is about to be written, zeroed or trimmed.
@@ -66,16 +67,18 @@ class BlockCache {
     // The range was written, and what changed it last is this data.
     void insert(uint64_t begin, std::span<const std::byte> data);
 
-    size_t block_count() const { return index_.count(); }
+    size_t block_count() const;
 
   private:
     std::byte* block_data(uint32_t slot) { return arena_.get() + size_t(slot) * cache_block_size; }
+    // With the mutex held.
     bool find_all(uint64_t begin, uint64_t end);
     uint32_t take_slot();
     void put(uint64_t block, const std::byte* data);
     void forget(uint32_t slot);
 
     const uint32_t slots_count_;
+    mutable std::mutex mutex_;
     Arena arena_;
     BlockIndex index_;
     S3Fifo queues_;

@@ -4,20 +4,21 @@
 
 #include <bit>
 
+#include "storage/disk_lane.h"
+
 namespace blockd::storage {
 
 static_assert(io::data_file_alignment_max <= buffer_size_min);
 static_assert(io::data_file_hole_alignment_max <= buffer_size_max);
 static_assert(io::data_file_alignment_max <= io::data_file_hole_alignment_max);
 
-Disk::Disk(io::Loop& loop, DiskScheduler& scheduler, BufferPool& pool, const Options& options)
-    : loop_(loop),
-      scheduler_(scheduler),
-      pool_(pool),
-      file_(options.file),
+Disk::Disk(const Options& options)
+    : file_(options.file),
       size_(options.size),
+      can_punch_hole_(file_.can_punch_hole),
+      can_zero_range_(file_.can_zero_range),
       range_locks_(options.requests_max),
-      flush_group_(loop, file_) {
+      flush_group_(file_) {
     if (options.cache_size > 0) {
         cache_ = std::make_unique<BlockCache>(options.cache_size);
         read_ahead_ = std::make_unique<ReadAhead>(*this);
@@ -76,11 +77,13 @@ uint64_t Disk::footprint(const DiskRequest& request) const {
 }
 
 bool Disk::reserve(DiskRequest& request) {
+    ASSERT(request.lane != nullptr);
     ASSERT(request.buffers.is_empty());
     request.is_lent_ = lend_cached(request);
-    if (!request.is_lent_ && !pool_.allocate(data_size(request), request.buffers)) return false;
-    if (!pool_.allocate(edges_size(request), request.edges_)) {
-        pool_.release(request.buffers);
+    BufferPool& pool = request.lane->buffers;
+    if (!request.is_lent_ && !pool.allocate(data_size(request), request.buffers)) return false;
+    if (!pool.allocate(edges_size(request), request.edges_)) {
+        pool.release(request.buffers);
         return false;
     }
     if (request.command != DiskCommand::read && request.command != DiskCommand::write) return true;
@@ -103,8 +106,8 @@ bool Disk::reserve(DiskRequest& request) {
 void Disk::release(DiskRequest& request) {
     if (request.is_lent_) cache_->take_back(request.buffers);
     request.is_lent_ = false;
-    pool_.release(request.buffers);
-    pool_.release(request.edges_);
+    request.lane->buffers.release(request.buffers);
+    request.lane->buffers.release(request.edges_);
 }
 
 void Disk::submit(DiskRequest& request) {

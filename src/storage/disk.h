@@ -5,20 +5,18 @@
 // - Writes that overlap are done in the order in which they came; reads may see either.
 // - Once a sync has failed the disk only reads: see FlushGroup.
 // - What is read or written in small pieces may be kept in memory: see BlockCache, ReadAhead.
-// Runs on the loop's thread, and never calls back inside a call.
+// Serves several loops at a time: see DiskLane. Never calls back inside a call.
 #pragma once
 
 #include <blockd/io/data_file.h>
-#include <blockd/io/loop.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
 #include "storage/block_cache.h"
-#include "storage/buffer_pool.h"
 #include "storage/disk_request.h"
-#include "storage/disk_scheduler.h"
 #include "storage/flush_group.h"
 #include "storage/range_locks.h"
 #include "storage/read_ahead.h"
@@ -42,15 +40,14 @@ class Disk {
         uint64_t cache_size;    // Bytes; 0: no cache. See BlockCache.
     };
 
-    // What is given by reference is shared by all disks of a loop and outlives them.
-    Disk(io::Loop& loop, DiskScheduler& scheduler, BufferPool& pool, const Options& options);
+    explicit Disk(const Options& options);
     Disk(const Disk&) = delete;
     Disk& operator=(const Disk&) = delete;
 
     uint64_t size() const { return size_; }
     const io::DataFile& file() const { return file_; }
 
-    // Bytes of the pool's arena that reserve() will take.
+    // Bytes of its lane's buffers that reserve() will take.
     uint64_t footprint(const DiskRequest& request) const;
 
     // Takes the memory that the request needs. False when there is no room now: all or nothing.
@@ -59,9 +56,6 @@ class Disk {
 
     // Starts a reserved request.
     void submit(DiskRequest& request);
-
-    // Operations that the system works on, for all disks of the loop.
-    uint32_t in_flight_count() const { return scheduler_.in_flight_count(); }
 
     // A sync failed: writes, and flushes, are refused from then on.
     bool has_failed() const { return flush_group_.has_failed(); }
@@ -76,11 +70,12 @@ class Disk {
     uint64_t cache_hit_count() const { return cache_hit_count_; }
     uint64_t cache_miss_count() const { return cache_miss_count_; }
 
-    // Nothing is read ahead any more. False when a read is still on its way: `stopped` follows.
+    // Nothing is read ahead any more. False when a read is still on its way: `stopped` follows, on
+    // the thread of the loop that read.
     [[nodiscard]] bool stop_reading_ahead(io::Callback<Result<Ok>> stopped);
 
-    bool can_trim() const { return file_.can_punch_hole; }
-    bool can_zero_fast() const { return file_.can_punch_hole || file_.can_zero_range; }
+    bool can_trim() const { return can_punch_hole_; }
+    bool can_zero_fast() const { return can_punch_hole_ || can_zero_range_; }
 
   private:
     friend class DiskRequest;
@@ -99,6 +94,7 @@ class Disk {
 
     // With the cache: disk_cache.cc.
     bool is_cacheable(const DiskRequest& request) const;
+    void count_cached_read(bool is_hit);
     bool lend_cached(DiskRequest& request);
     std::optional<uint64_t> cache_moment(const DiskRequest& request) const;
     void fill_cache(const DiskRequest& request);
@@ -106,17 +102,17 @@ class Disk {
     void begin_change(const RangeLock& lock);
     void cache_written(const DiskRequest& request);
 
-    io::Loop& loop_;
-    DiskScheduler& scheduler_;
-    BufferPool& pool_;
-    io::DataFile file_;
+    const io::DataFile file_;
     const uint64_t size_;
+    // Until the file system says no to what it seemed to know.
+    std::atomic<bool> can_punch_hole_;
+    std::atomic<bool> can_zero_range_;
     RangeLocks range_locks_;
     FlushGroup flush_group_;
     std::unique_ptr<BlockCache> cache_;  // nullptr: none; then there is no ReadAhead either.
     std::unique_ptr<ReadAhead> read_ahead_;
-    uint64_t cache_hit_count_ = 0;
-    uint64_t cache_miss_count_ = 0;
+    std::atomic<uint64_t> cache_hit_count_ = 0;
+    std::atomic<uint64_t> cache_miss_count_ = 0;
 };
 
 }  // namespace blockd::storage

@@ -3,6 +3,7 @@
 #include <blockd/assert.h>
 
 #include "storage/disk.h"
+#include "storage/disk_lane.h"
 
 namespace blockd::storage {
 
@@ -27,14 +28,20 @@ bool Disk::lend_cached(DiskRequest& request) {
         return false;
     }
     const Span span = span_of(request);
-    return cache_->lend(span.begin, span.end, pool_, request.buffers);
+    return cache_->lend(span.begin, span.end, request.lane->buffers, request.buffers);
 }
 
-// Since when a change spoils what the request reads; nothing when one is going on.
+void Disk::count_cached_read(bool is_hit) {
+    (is_hit ? cache_hit_count_ : cache_miss_count_).fetch_add(1, std::memory_order_relaxed);
+}
+
+// Since when a change spoils what the request reads; nothing when one is going on. The moment comes
+// first: of a change that begins between the two, the clock tells.
 std::optional<uint64_t> Disk::cache_moment(const DiskRequest& request) const {
     const Span span = span_of(request);
+    const uint64_t moment = cache_->now();
     if (has_failed() || range_locks_.is_held(span.begin, span.end)) return std::nullopt;
-    return cache_->now();
+    return moment;
 }
 
 void Disk::fill_cache(const DiskRequest& request) {

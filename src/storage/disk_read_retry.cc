@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "storage/disk.h"
+#include "storage/disk_lane.h"
 
 namespace blockd::storage {
 
@@ -22,7 +23,7 @@ uint64_t block_begin(uint64_t at) { return at / read_block_size * read_block_siz
 void DiskRequest::retry_read() {
     retry_ = {.buffer = buffers.front(),
               .buffer_begin = buffers_begin_,
-              .deadline_ns = disk_->loop_.now_ns() + read_retry_ns_max};
+              .deadline_ns = lane->loop.now_ns() + read_retry_ns_max};
     retry_buffer();
 }
 
@@ -61,7 +62,7 @@ void DiskRequest::probe_done(Result<uint32_t> result) {
         return retry_buffer();
     }
     if (retry_.begin == retry_.end) retry_.end = buffer_end;
-    if (disk_->loop_.now_ns() >= retry_.deadline_ns) return finish(buffers_result_);
+    if (lane->loop.now_ns() >= retry_.deadline_ns) return finish(buffers_result_);
     probe_read();
 }
 
@@ -73,7 +74,7 @@ void DiskRequest::probe_failed(Error error, uint64_t probe_end) {
     }
     retry_.end = probe_end;
     ++retry_.failure_count;
-    const bool is_late = disk_->loop_.now_ns() >= retry_.deadline_ns;
+    const bool is_late = lane->loop.now_ns() >= retry_.deadline_ns;
     if (is_late || retry_.failure_count == read_retry_failures_max) return finish(buffers_result_);
     probe_read();
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "storage/disk.h"
+#include "storage/disk_lane.h"
 
 namespace blockd::storage {
 
@@ -13,15 +14,15 @@ void DiskRequest::start_read() {
     if (!disk_->is_cacheable(*this)) return start_buffers(Transfer::Kind::read);
     if (is_read_ahead_) return read_from_disk();
 
-    disk_->read_ahead_->note_read(offset, offset + size);
-    ++(is_lent_ ? disk_->cache_hit_count_ : disk_->cache_miss_count_);
+    disk_->read_ahead_->note_read(offset, offset + size, *lane);
+    disk_->count_cached_read(is_lent_);
     if (is_lent_) return finish_later(Ok{});
     if (disk_->read_ahead_->wait_for(*this)) return;
     read_from_disk();
 }
 
 // What it waited for was read ahead; what was changed meanwhile is missing in the cache.
-void DiskRequest::resume_read() {
+void DiskRequest::resume_read(Result<Ok>) {
     if (disk_->copy_cached(*this)) return finish(Ok{});
     read_from_disk();
 }
@@ -46,7 +47,7 @@ void DiskRequest::start_buffers(Transfer::Kind kind) {
         transfer.offset = at;
         transfer.size = buffer->size;
         transfer.done = io::bind<&DiskRequest::buffer_done>(this);
-        disk_->scheduler_.submit(*flow, transfer);
+        lane->scheduler.submit(*flow, transfer);
         at += buffer->size;
     }
 }
@@ -129,7 +130,7 @@ void DiskRequest::start_extents() {
     transfer_.offset = offset;
     transfer_.size = size;
     transfer_.done = io::bind<&DiskRequest::extents_done>(this);
-    disk_->scheduler_.submit(*flow, transfer_);
+    lane->scheduler.submit(*flow, transfer_);
 }
 
 void DiskRequest::extents_done(Result<uint32_t> result) {

@@ -3,6 +3,7 @@
 #include <blockd/assert.h>
 
 #include "storage/disk.h"
+#include "storage/disk_lane.h"
 
 namespace blockd::storage {
 
@@ -14,6 +15,7 @@ constexpr Error disk_failed = {.code = ErrorCode::disk, .during = "write after a
 
 void DiskRequest::start(Disk& disk) {
     ASSERT(done);
+    ASSERT(lane != nullptr);
     disk_ = &disk;
     failed_offset_.reset();
     cache_moment_.reset();
@@ -24,18 +26,34 @@ void DiskRequest::start(Disk& disk) {
 
     if (disk.has_failed()) return finish_later(disk_failed);
     if (command == DiskCommand::flush) {
-        flush_waiter_.done = io::bind<&DiskRequest::finish>(this);
-        return disk.flush_group_.join(flush_waiter_);
+        flush_waiter_.done = io::bind<&DiskRequest::synced>(this);
+        if (!disk.flush_group_.join(flush_waiter_, lane->loop)) finish_later(disk_failed);
+        return;
     }
     lock_.begin = disk.align_down(offset);
     lock_.end = disk.align_up(offset + size);
-    lock_.granted = io::bind<&DiskRequest::granted>(this);
-    if (disk.range_locks_.acquire(lock_)) start_locked();
+    lock_.granted = io::bind<&DiskRequest::lock_granted>(this);
+    if (disk.range_locks_.acquire(lock_)) start_locked(Ok{});
 }
 
-void DiskRequest::granted(Result<Ok>) { start_locked(); }
+void DiskRequest::lock_granted(Result<Ok> result) {
+    hand_over(io::bind<&DiskRequest::start_locked>(this), result);
+}
 
-void DiskRequest::start_locked() {
+void DiskRequest::synced(Result<Ok> result) {
+    hand_over(io::bind<&DiskRequest::finish>(this), result);
+}
+
+void DiskRequest::ahead_was_read() { hand_over(io::bind<&DiskRequest::resume_read>(this), Ok{}); }
+
+// Goes on with `next` on its own loop: at once when that is the caller's.
+void DiskRequest::hand_over(io::Callback<Result<Ok>> next, Result<Ok> result) {
+    letter_.deliver = next;
+    letter_.result = result;
+    lane->mailbox.hand_over(letter_);
+}
+
+void DiskRequest::start_locked(Result<Ok>) {
     // The sync may have failed while this request waited for its range.
     if (disk_->has_failed()) return finish_later(disk_failed);
     disk_->begin_change(lock_);
@@ -57,15 +75,14 @@ void DiskRequest::changed() {
         lock_.end = lock_.begin;
     }
     if (!is_durable) return finish(Ok{});
-    if (disk_->has_failed()) return finish(disk_failed);
-    flush_waiter_.done = io::bind<&DiskRequest::finish>(this);
-    disk_->flush_group_.join(flush_waiter_);
+    flush_waiter_.done = io::bind<&DiskRequest::synced>(this);
+    if (!disk_->flush_group_.join(flush_waiter_, lane->loop)) finish(disk_failed);
 }
 
 // `result` reaches the caller from the loop, never from inside submit().
 void DiskRequest::finish_later(Result<Ok> result) {
     tick_result_ = result;
-    disk_->loop_.next_tick(tick_, io::bind<&DiskRequest::finish_tick>(this));
+    lane->loop.next_tick(tick_, io::bind<&DiskRequest::finish_tick>(this));
 }
 
 void DiskRequest::finish_tick(Result<Ok>) { finish(tick_result_); }
@@ -86,7 +103,7 @@ void DiskRequest::submit_piece(Transfer::Kind kind, const Piece& piece,
     transfer_.offset = piece.offset;
     transfer_.size = piece.size;
     transfer_.done = piece_done;
-    disk_->scheduler_.submit(*flow, transfer_);
+    lane->scheduler.submit(*flow, transfer_);
 }
 
 }  // namespace blockd::storage

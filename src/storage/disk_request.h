@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 
+#include "io/mailbox.h"
 #include "storage/buffer_pool.h"
 #include "storage/flush_group.h"
 #include "storage/range_locks.h"
@@ -23,6 +24,7 @@ namespace blockd::storage {
 
 class Disk;
 class Flow;
+struct DiskLane;
 
 // A read that failed is made again in parts, down to blocks of so many bytes. It ends without
 // having found the bad one after so many parts that failed (eight lead to a bad block; a disk that
@@ -42,7 +44,8 @@ class DiskRequest {
     uint64_t offset = 0;        // Bytes; any alignment, inside the disk.
     uint64_t size = 0;          // Bytes; 0 only for flush.
     uint32_t extents_max = 0;   // extents: 1 to disk_extents_max.
-    Flow* flow = nullptr;       // Whose turn it takes.
+    const DiskLane* lane = nullptr;  // The loop that it belongs to, for good.
+    Flow* flow = nullptr;            // Whose turn it takes.
     io::Callback<Result<Ok>> done;
 
     // From reserve() on: where a read's bytes will be, and where a write's have to be, in order:
@@ -60,10 +63,16 @@ class DiskRequest {
     friend class Disk;
     friend class ReadAhead;
 
+    // What it waited for on other loops, on any thread: disk_request.cc.
+    void lock_granted(Result<Ok> result);
+    void synced(Result<Ok> result);
+    void ahead_was_read();
+    void hand_over(io::Callback<Result<Ok>> next, Result<Ok> result);
+
     // Common: disk_request.cc.
     void start(Disk& disk);
     bool takes_lock() const { return lock_.begin < lock_.end; }
-    void start_locked();
+    void start_locked(Result<Ok> result);
     void changed();
     void finish_later(Result<Ok> result);
     void finish_tick(Result<Ok> result);
@@ -80,7 +89,7 @@ class DiskRequest {
     // Reads and writes: disk_read_write.cc.
     void start_read();
     void read_from_disk();
-    void resume_read();
+    void resume_read(Result<Ok> result);
     void start_buffers(Transfer::Kind kind);
     void buffer_done(Result<uint32_t> result);
     void start_write();
@@ -110,7 +119,6 @@ class DiskRequest {
     void read_edge_done(Result<uint32_t> result);
     void write_edge();
     void write_edge_done(Result<uint32_t> result);
-    void granted(Result<Ok> result);
 
     Disk* disk_ = nullptr;
     uint64_t buffers_begin_ = 0;  // Where in the file `buffers` begin.
@@ -118,6 +126,7 @@ class DiskRequest {
     RangeLock lock_;
     Transfer transfer_;  // Whatever is not one of `buffers`.
     FlushWaiter flush_waiter_;
+    io::Letter letter_;  // To its own loop, from another one that it waited for.
     io::Completion tick_;
     Result<Ok> tick_result_ = Ok{};
     Result<Ok> buffers_result_ = Ok{};

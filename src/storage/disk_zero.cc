@@ -27,7 +27,7 @@ void DiskRequest::start_trim() {
     const uint32_t block_size = disk_->file_.hole_alignment;
     cursor_ = round_up(offset, block_size);
     inner_end_ = round_down(offset + size, block_size);
-    if (cursor_ >= inner_end_ || !disk_->file_.can_punch_hole) return finish_later(Ok{});
+    if (cursor_ >= inner_end_ || !disk_->can_punch_hole_) return finish_later(Ok{});
     punch();
 }
 
@@ -39,7 +39,7 @@ void DiskRequest::punch() {
 
 void DiskRequest::punch_done(Result<uint32_t> result) {
     if (!result && result.error().code == ErrorCode::not_supported) {
-        disk_->file_.can_punch_hole = false;
+        disk_->can_punch_hole_ = false;
         return changed();
     }
     if (!result) return finish(result.error());
@@ -61,9 +61,8 @@ void DiskRequest::start_write_zeroes() {
 void DiskRequest::zero_inner() {
     if (cursor_ >= inner_end_) return zero_edges();
 
-    const io::DataFile& file = disk_->file_;
-    const bool punches = file.can_punch_hole && !keeps_blocks;
-    if (!punches && !file.can_zero_range) {
+    const bool punches = disk_->can_punch_hole_ && !keeps_blocks;
+    if (!punches && !disk_->can_zero_range_) {
         if (must_be_fast) {
             return finish_later(
                 Error{.code = ErrorCode::not_supported, .during = "zero without writing"});
@@ -87,11 +86,11 @@ void DiskRequest::zero_inner_done(Result<uint32_t> result) {
     // The file system said no to what it seemed to know: try the next best way.
     const bool is_refused = result.error().code == ErrorCode::not_supported;
     if (is_refused && transfer_.kind == Transfer::Kind::punch_hole) {
-        disk_->file_.can_punch_hole = false;
+        disk_->can_punch_hole_ = false;
         return zero_inner();
     }
     if (is_refused && transfer_.kind == Transfer::Kind::zero_range) {
-        disk_->file_.can_zero_range = false;
+        disk_->can_zero_range_ = false;
         return zero_inner();
     }
     finish(result.error());

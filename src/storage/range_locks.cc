@@ -27,7 +27,8 @@ RangeLocks::~RangeLocks() {
 
 bool RangeLocks::acquire(RangeLock& lock) {
     ASSERT(lock.begin < lock.end);
-    if (is_held(lock.begin, lock.end) || overlaps_before(waiting_, lock)) {
+    const std::lock_guard guard(mutex_);
+    if (overlaps_held({lock.begin, lock.end}) || overlaps_before(waiting_, lock)) {
         waiting_.push_back(lock);
         return false;
     }
@@ -36,6 +37,16 @@ bool RangeLocks::acquire(RangeLock& lock) {
 }
 
 void RangeLocks::release(RangeLock& lock) {
+    WaitingList granted;
+    {
+        const std::lock_guard guard(mutex_);
+        let_go(lock);
+        grant(granted);
+    }
+    while (RangeLock* const waiter = granted.pop_front()) waiter->granted(Ok{});
+}
+
+void RangeLocks::let_go(RangeLock& lock) {
     const uint32_t index = lock.held_index;
     ASSERT(index < holders_.size());
     ASSERT(holders_[index] == &lock);
@@ -44,25 +55,38 @@ void RangeLocks::release(RangeLock& lock) {
     holders_[index]->held_index = index;
     held_.pop_back();
     holders_.pop_back();
-    if (waiting_.is_empty()) return;
+}
 
-    // Whoever waited for this range alone goes on. All are chosen before the first is called,
-    // which may release, acquire, or destroy its lock.
-    WaitingList granted;
+// Whoever waited for nothing else goes on. All are chosen before the first is called, which may
+// release, acquire, or destroy its lock.
+void RangeLocks::grant(WaitingList& granted) {
     for (RangeLock* waiter = waiting_.front(); waiter != nullptr;) {
         RangeLock* const next = WaitingList::next(*waiter);
-        if (!is_held(waiter->begin, waiter->end) && !overlaps_before(waiting_, *waiter)) {
+        if (!overlaps_held({waiter->begin, waiter->end}) && !overlaps_before(waiting_, *waiter)) {
             waiting_.remove(*waiter);
             hold(*waiter);
             granted.push_back(*waiter);
         }
         waiter = next;
     }
-    while (RangeLock* const waiter = granted.pop_front()) waiter->granted(Ok{});
 }
 
 bool RangeLocks::is_held(uint64_t begin, uint64_t end) const {
-    const Held range = {.begin = begin, .end = end};
+    const std::lock_guard guard(mutex_);
+    return overlaps_held({begin, end});
+}
+
+size_t RangeLocks::held_count() const {
+    const std::lock_guard guard(mutex_);
+    return held_.size();
+}
+
+size_t RangeLocks::waiting_count() const {
+    const std::lock_guard guard(mutex_);
+    return waiting_.count();
+}
+
+bool RangeLocks::overlaps_held(const Held& range) const {
     return std::ranges::any_of(held_, [&](const Held& held) { return overlap(held, range); });
 }
 

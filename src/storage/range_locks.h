@@ -3,7 +3,7 @@
 // Two reasons. A write that is not aligned reads its edge blocks and writes them back; another
 // write to these blocks in between would be undone. And a write of a connection that broke must
 // not land on top of a newer one that the client sent over its next connection. Reads take no
-// lock. Runs on one thread; first come, first served.
+// lock. First come, first served. Any thread.
 #pragma once
 
 #include <blockd/error.h>
@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 namespace blockd::storage {
@@ -21,7 +22,8 @@ struct RangeLock {
     uint64_t begin = 0;
     uint64_t end = 0;
 
-    // Called once the range is held, unless acquire() said so at once.
+    // Called once the range is held, unless acquire() said so at once: on the thread of whoever
+    // released what was in the way.
     io::Callback<Result<Ok>> granted;
 
     // The table's own.
@@ -44,8 +46,8 @@ class RangeLocks {
     // Whether a byte of the range is held by somebody.
     bool is_held(uint64_t begin, uint64_t end) const;
 
-    size_t held_count() const { return held_.size(); }
-    size_t waiting_count() const { return waiting_.count(); }
+    size_t held_count() const;
+    size_t waiting_count() const;
 
   private:
     // Begin and end beside each other: the scan of all held ranges touches four per cache line.
@@ -56,8 +58,12 @@ class RangeLocks {
     using WaitingList = IntrusiveList<RangeLock, &RangeLock::link>;
 
     static bool overlaps_before(const WaitingList& waiting, const RangeLock& lock);
+    bool overlaps_held(const Held& range) const;
     void hold(RangeLock& lock);
+    void let_go(RangeLock& lock);
+    void grant(WaitingList& granted);
 
+    mutable std::mutex mutex_;
     std::vector<Held> held_;
     std::vector<RangeLock*> holders_;
     WaitingList waiting_;

@@ -2,7 +2,7 @@
 // their way there, when they are asked for.
 //
 // A few sequences are followed at a time. One that has proven itself is kept in preference to what
-// may be the beginning of another, as long as it goes on. Runs on the loop's thread.
+// may be the beginning of another, as long as it goes on. Any thread.
 #pragma once
 
 #include <blockd/intrusive_list.h>
@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 
 #include "storage/buffer_pool.h"
 #include "storage/disk_request.h"
@@ -39,13 +40,14 @@ class ReadAhead {
     ReadAhead(const ReadAhead&) = delete;
     ReadAhead& operator=(const ReadAhead&) = delete;
 
-    // A client reads [begin, end). May start a read of what comes behind it.
-    void note_read(uint64_t begin, uint64_t end);
+    // A client of `lane` reads [begin, end). May start a read of what comes behind it, there.
+    void note_read(uint64_t begin, uint64_t end, const DiskLane& lane);
 
-    // True when what the request reads is on its way: its resume_read() will be called.
+    // True when what the request reads is on its way: its ahead_was_read() will be called.
     [[nodiscard]] bool wait_for(DiskRequest& request);
 
-    // No more is read ahead. False when a read is on its way: `stopped` is called after the last.
+    // No more is read ahead. False when a read is on its way: `stopped` is called after the last,
+    // on the thread of the loop that made it.
     [[nodiscard]] bool stop(io::Callback<Result<Ok>> stopped);
 
   private:
@@ -59,20 +61,24 @@ class ReadAhead {
         uint64_t last_read = 0;  // Of all clients' reads, as the how manieth.
         bool is_reading = false;
         DiskRequest request;
+        Flow flow;  // Its own: its reads are made on this loop and on that.
         WaitingList waiting;
 
         void read_done(Result<Ok> result) { owner->read_done(*this, result); }
     };
 
+    // With the mutex held.
     Sequence* find(uint64_t begin);
     Sequence* least_promising();
-    void advance(Sequence& sequence);
+    Sequence* follow(uint64_t begin, uint64_t end);
+    bool advance(Sequence& sequence, const DiskLane& lane);
     uint64_t skip_cached(uint64_t begin, uint64_t end) const;
+
     void read_done(Sequence& sequence, Result<Ok> result);
 
     Disk& disk_;
+    std::mutex mutex_;
     BufferPool pool_;
-    Flow flow_;
     std::array<Sequence, read_ahead_sequences> sequences_;
     uint64_t reads_count_ = 0;
     uint32_t reading_count_ = 0;

@@ -147,6 +147,23 @@ TEST(ConfigReader, AComplaintSaysWhereWhatAndWhatIsAllowed) {
               "c: /log/format: \"xml\": \"text\" or \"json\"\n");
 }
 
+TEST(ConfigReader, LoopsShareTheLimits) {
+    EXPECT_EQ(complaint_about(R"("io": {"loops": 4})"), "");
+    EXPECT_EQ(complaint_about(R"("io": {"loops": 5})"),
+              "c: /io/loops: 5: 1, or as many as have 64MiB of /limits/buffer_bytes, "
+              "/limits/requests_per_connection of /limits/requests and one of "
+              "/limits/connections each, which is 4\n");
+    EXPECT_EQ(complaint_about(R"("io": {"loops": 5}, "limits": {"buffer_bytes": "320MiB"})"), "");
+    EXPECT_EQ(complaint_about(R"("io": {"loops": 3}, "limits": {"requests": 383})"),
+              "c: /io/loops: 3: 1, or as many as have 64MiB of /limits/buffer_bytes, "
+              "/limits/requests_per_connection of /limits/requests and one of "
+              "/limits/connections each, which is 2\n");
+    EXPECT_EQ(complaint_about(R"("io": {"loops": 2, "record": "r"})"),
+              "c: /io/loops: 2: 1 with /io/record\n");
+    EXPECT_EQ(complaint_about(R"("io": {"loops": 65})"),
+              "c: /io/loops: 65: a whole number from 1 to 64\n");
+}
+
 TEST(ConfigReader, AnUnknownKeyIsToldTheNearestKnownOne) {
     EXPECT_EQ(complaint_about(R"("log": {"levle": "info"})"),
               "c: /log/levle: \"info\": no such key; did you mean \"level\"? (allowed: level, "
@@ -158,7 +175,7 @@ TEST(ConfigReader, AnUnknownKeyIsToldTheNearestKnownOne) {
 TEST(ConfigReader, AHostileKeyCannotForgeALine) {
     EXPECT_EQ(complaint_about(R"("io": {"a\nc: /: fine": "\u001b[2J"})"),
               "c: /io/a\\x0ac: ~1: fine: \"\\u001b[2J\": no such key (allowed: backend, "
-              "disk_workers, record)\n");
+              "loops, disk_workers, record)\n");
 }
 
 TEST(ConfigReader, EveryMistakeIsToldAtOnce) {

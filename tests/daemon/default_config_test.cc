@@ -61,6 +61,7 @@ TEST(DefaultConfig, SaysNothingButTheDefaultsOfLimitsIoAndLog) {
     EXPECT_EQ(written.limits.handshake_timeout_ns, defaults.handshake_timeout_ns);
     EXPECT_EQ(written.limits.transfer_timeout_ns, defaults.transfer_timeout_ns);
     EXPECT_EQ(written.limits.shutdown_grace_ns, defaults.shutdown_grace_ns);
+    EXPECT_EQ(written.io.loops, IoConfig().loops);
     EXPECT_EQ(written.io.disk_workers, io::BackendOptions().disk_workers);
     EXPECT_EQ(written.log.level, LogOptions().level);
     EXPECT_EQ(written.log.file, LogOptions().file);
@@ -91,6 +92,9 @@ TEST(ConfigSchema, HasTheCodesDefaultsAndBounds) {
     const JsonValue& properties = at(schema, "properties");
     EXPECT_EQ(at(properties, "listeners/maxItems").count, server::listeners_max);
     EXPECT_EQ(at(properties, "exports/maxItems").count, server::exports_max);
+    const JsonValue& loops = at(schema, "definitions/io/properties/loops");
+    EXPECT_EQ(at(loops, "default").count, IoConfig().loops);
+    EXPECT_EQ(at(loops, "maximum").count, server::shards_max);
     const JsonValue& workers = at(schema, "definitions/io/properties/disk_workers");
     EXPECT_EQ(at(workers, "default").count, io::BackendOptions().disk_workers);
     EXPECT_EQ(at(workers, "maximum").count, io::disk_workers_max);

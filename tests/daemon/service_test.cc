@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 #include <sstream>
 
@@ -39,6 +40,7 @@ int32_t start_without_a_folder_on_a_disk_that_hangs(const std::string& folder) {
     auto backend = std::make_unique<support::HeldBackend>(std::move(*inner), size);
     backend->hold(io::OperationKind::sync);
     io::Loop loop(std::move(backend));
+    const std::array loops{&loop};
 
     Config config;
     config.listeners.push_back({.address = *io::Address::unix_path(folder + "/no/b.sock")});
@@ -47,9 +49,12 @@ int32_t start_without_a_folder_on_a_disk_that_hangs(const std::string& folder) {
     const ServiceNotifier notifier("");
     std::ostringstream output;
     std::vector<std::string> failures;
-    Service service(
-        {.loop = loop, .log = log, .notifier = notifier, .output = output, .blockctl = "blockctl"},
-        config, {{.name = "disk", .file = std::get<io::DataFile>(opened)}});
+    Service service({.loops = loops,
+                     .log = log,
+                     .notifier = notifier,
+                     .output = output,
+                     .blockctl = "blockctl"},
+                    config, {{.name = "disk", .file = std::get<io::DataFile>(opened)}});
     return service.run(failures);
 }
 

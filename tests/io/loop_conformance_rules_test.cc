@@ -240,7 +240,7 @@ TEST_P(LoopRulesDeathTest, SubmittingFromAnotherThreadAsserts) {
         Outcome<Ok> tick;
         std::thread([&] { loop.next_tick(tick.completion, tick.callback()); }).join();
     };
-    EXPECT_DEATH(submit_elsewhere(), "this_thread");
+    EXPECT_DEATH(submit_elsewhere(), "is_own_thread");
 }
 
 }  // namespace

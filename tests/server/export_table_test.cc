@@ -17,7 +17,7 @@ class ExportTableTest : public ::testing::Test {
 
     Export& add(ExportOptions options) {
         options.file = file;
-        table.add(std::make_unique<Export>(world.loop, world.scheduler, world.pool, options, 8));
+        table.add(std::make_unique<Export>(options, 8));
         return table.at(table.count() - 1);
     }
 
@@ -76,6 +76,7 @@ TEST_F(ExportTableTest, WhatIsOfferedStaysWhenTheFileSystemTakesItBack) {
     storage::DiskRequest trim;
     trim.command = storage::DiskCommand::trim;
     trim.size = 8192;
+    trim.lane = &world.lane;
     trim.flow = &world.flow;
     trim.done = io::bind<&Finished::finished>(&finished);
     ASSERT_TRUE(added.disk.reserve(trim));

@@ -54,6 +54,7 @@ class FinishedRead {
         slot.disk.command = storage::DiskCommand::read;
         slot.disk.offset = offset;
         slot.disk.size = content.size();
+        slot.disk.lane = &world_.lane;
         slot.disk.flow = &world_.flow;
         slot.disk.done = io::bind<&FinishedRead::finished>(this);
         EXPECT_TRUE(world_.disk.reserve(slot.disk));
@@ -170,6 +171,7 @@ std::vector<std::byte> status_reply(uint32_t extent_count) {
     slot.disk.command = storage::DiskCommand::extents;
     slot.disk.size = size;
     slot.disk.extents_max = storage::disk_extents_max;
+    slot.disk.lane = &world.lane;
     slot.disk.flow = &world.flow;
     slot.disk.done = io::bind<&Finished::finished>(&finished);
     EXPECT_TRUE(world.disk.reserve(slot.disk));

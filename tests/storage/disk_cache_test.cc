@@ -52,7 +52,7 @@ class CachedManualDisk : public CachedDisk {
         world_.tick();
     }
     void finish_all() {
-        while (world_.loop.in_flight_count() > 0) {
+        while (!world_.is_idle()) {
             if (world_.backend.pending_count() > 0) world_.backend.finish(0);
             world_.tick();
         }
@@ -298,7 +298,7 @@ TEST_F(CachedDiskModel, IsAnArrayOfBytesUnderRequestsThatOverlap) {
         world_.tick();
         ASSERT_NO_FATAL_FAILURE(end_those_done());
     }
-    while (world_.loop.in_flight_count() > 0) {
+    while (!world_.is_idle()) {
         if (world_.backend.pending_count() > 0) world_.backend.finish(0);
         world_.tick();
     }

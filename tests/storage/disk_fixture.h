@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "storage/disk.h"
+#include "storage/disk_lane.h"
 #include "storage/memory_backend.h"
 
 namespace blockd::storage {
@@ -55,14 +56,16 @@ class DiskWorld {
 
     void tick() { loop.tick(); }
     void settle() {
-        while (loop.in_flight_count() > 0) loop.tick();
+        while (!is_idle()) loop.tick();
     }
+    bool is_idle() const { return loop.in_flight_count() == 1; }  // The mailbox listens for ever.
 
     std::unique_ptr<TestRequest> make(DiskCommand command, uint64_t offset, uint64_t size) {
         auto made = std::make_unique<TestRequest>();
         made->request.command = command;
         made->request.offset = offset;
         made->request.size = size;
+        made->request.lane = &lane;
         made->request.flow = &flow;
         made->request.extents_max = 8;
         made->request.done = io::bind<&TestRequest::finished>(made.get());
@@ -99,17 +102,23 @@ class DiskWorld {
     testing::MemoryBackend& backend;
     io::Loop loop;
     BufferPool pool{{.arena_size = 16u << 20, .buffers_max = 256}};
+    io::Mailbox mailbox{loop};
     DiskScheduler scheduler{loop, 32};
+    DiskLane lane{.loop = loop, .mailbox = mailbox, .scheduler = scheduler, .buffers = pool};
     Flow flow;
     Disk disk;
+
+    ~DiskWorld() {
+        mailbox.close({.function = [](void*, Result<Ok>) {}});
+        while (loop.in_flight_count() > 0) loop.tick();
+    }
 
   private:
     DiskWorld(std::unique_ptr<testing::MemoryBackend> owned, std::vector<io::Extent> layout,
               uint64_t shown_size, uint64_t cache_size)
         : backend(*owned),
           loop(std::move(owned)),
-          disk(loop, scheduler, pool,
-               {.file = with_layout(std::move(layout)),
+          disk({.file = with_layout(std::move(layout)),
                 .size = shown_size,
                 .requests_max = 64,
                 .cache_size = cache_size}) {}

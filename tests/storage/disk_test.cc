@@ -284,6 +284,7 @@ TEST(Disk, ReserveTakesItsFootprintOrNothing) {
         EXPECT_EQ(world.pool.used_size(), (index + 1) * world.disk.footprint(held[0]->request));
     }
     TestRequest last;
+    last.request.lane = &world.lane;
     last.request.command = DiskCommand::write;
     last.request.offset = 1;
     last.request.size = (1 << 20) - 4096;

@@ -34,6 +34,11 @@ std::string chosen_backend() {
     return chosen == nullptr ? "auto" : chosen;
 }
 
+uint32_t chosen_loops() {
+    const char* const chosen = getenv("BLOCKD_LOOPS");
+    return chosen == nullptr ? 1 : static_cast<uint32_t>(std::stoul(chosen));
+}
+
 std::string DaemonConfig::json() const {
     std::vector<std::string> listeners = {"{\"unix\": " + quoted(unix_path) + "}"};
     if (tcp_port != 0) {
@@ -43,7 +48,8 @@ std::string DaemonConfig::json() const {
     }
     std::vector<std::string> entries;
     for (const ExportConfig& entry : exports) entries.push_back(export_json(entry));
-    std::vector<std::string> io = {"\"backend\": " + quoted(backend)};
+    std::vector<std::string> io = {"\"backend\": " + quoted(backend),
+                                   "\"loops\": " + std::to_string(loops)};
     if (disk_workers > 0) io.push_back("\"disk_workers\": " + std::to_string(disk_workers));
     std::vector<std::string> members = server;
     members.push_back("\"io\": {" + joined(io) + "}");

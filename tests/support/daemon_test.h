@@ -31,6 +31,9 @@ struct ExportConfig {
 // The IO backend that this run of the tests is about: the environment's BLOCKD_BACKEND, or "auto".
 std::string chosen_backend();
 
+// How many loops: the environment's BLOCKD_LOOPS, or 1.
+uint32_t chosen_loops();
+
 // A configuration file, with what tests want to choose. Empty strings leave the default.
 struct DaemonConfig {
     std::string unix_path;
@@ -39,6 +42,7 @@ struct DaemonConfig {
     std::vector<std::string> limits;  // JSON members: "\"connections\": 4".
     std::vector<std::string> server;  // JSON members of the top level.
     std::string backend = chosen_backend();
+    uint32_t loops = chosen_loops();
     uint32_t disk_workers = 0;  // 0 leaves the default.
 
     std::string json() const;

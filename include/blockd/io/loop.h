@@ -78,6 +78,12 @@ class Loop {
     // tick().
     void run_for_ns(uint64_t duration_ns);
 
+    // Any thread. Until the first turn every thread is the loop's own.
+    bool is_own_thread() const {
+        const std::thread::id owner = owner_.load(std::memory_order_relaxed);
+        return owner == std::thread::id{} || owner == std::this_thread::get_id();
+    }
+
     // More is about to come in: the loop's next sleep may go on for some microseconds after the
     // first event, so that one turn takes several. A hint.
     void expect_more() { backend_->expect_more(); }
@@ -170,7 +176,7 @@ class Loop {
     CompletionList staged_timeouts_;  // Their time runs from the next reading of the clock on.
     CompletionList ready_;            // Completed; first in, first called back.
     std::atomic<Event*> triggered_ = nullptr;  // Pushed by any thread, last in first.
-    std::thread::id owner_;                    // Set by the first turn.
+    std::atomic<std::thread::id> owner_;       // Set by the first turn.
     uint64_t now_ns_ = 0;
     size_t in_flight_count_ = 0;
     size_t open_event_count_ = 0;
