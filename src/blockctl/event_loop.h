@@ -1,4 +1,9 @@
-// The loop that a command runs on.
+// The loop that a command runs on: on the backend that blockd takes by itself, io_uring where it is
+// there and allowed, else kqueue.
+//
+// Local files lie in the page cache, from which io_uring would copy on the loop's thread, while the
+// other processors wait. So disk workers read and write them on either backend (measured, 2 cores:
+// a copy of 2 GiB into an export takes 1.0 s this way, 1.3 s the other).
 #pragma once
 
 #include <blockd/io/loop.h>

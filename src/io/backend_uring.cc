@@ -58,12 +58,18 @@ Result<std::unique_ptr<Backend>> make_uring_backend(const BackendOptions& option
 }
 
 UringBackend::UringBackend(std::unique_ptr<Uring> ring, const BackendOptions& options)
-    : ring_(std::move(ring)),
+    : file_transfers_(options.file_transfers),
+      ring_(std::move(ring)),
       workers_(options.disk_workers, {.context = this, .ring = [](void* context) {
                                           static_cast<UringBackend*>(context)->wake();
                                       }}) {}
 
 uint64_t UringBackend::now_ns() { return monotonic_now_ns(); }
+
+uint32_t UringBackend::disk_depth() const {
+    const bool is_in_kernel = file_transfers_ == FileTransfers::in_kernel;
+    return is_in_kernel ? requests_in_flight_max : worker_count();
+}
 
 // The thread that runs the loop is the ring's one issuer, whoever made it.
 void UringBackend::enable() {
@@ -73,12 +79,15 @@ void UringBackend::enable() {
 }
 
 // Disks start while other requests are still parsed; all else waits for the enter of this turn's
-// poll(), which costs no system call of its own.
+// poll(), which costs no system call of its own. Except beside busy disk workers: what is sent is
+// copied in the enter, and in that of a poll() they would ring for a loop that only seems to sleep
+// (measured: 2,600 times in a copy of 8,192 pieces, which took 5 % longer).
 void UringBackend::submit(CompletionList& submitted, CompletionList& completed) {
     enable();
     while (Completion* const completion = submitted.pop_front()) begin(*completion, completed);
     workers_.push(worker_operations_);
-    if (disk_requests_waiting_ < disk_batch_size) return;
+    const bool may_wait = file_transfers_ == FileTransfers::in_kernel;
+    if (may_wait && disk_requests_waiting_ < disk_batch_size) return;
     disk_requests_waiting_ = 0;
     ring_->enter(0);
 }
@@ -93,6 +102,9 @@ void UringBackend::begin(Completion& completion, CompletionList& completed) {
         case OperationKind::read:
         case OperationKind::write:
             slots_[operation.fd].is_file = true;
+            if (file_transfers_ == FileTransfers::on_disk_workers) {
+                return worker_operations_.push_back(completion);
+            }
             ++disk_requests_waiting_;
             return request(completion);
         case OperationKind::sync:
@@ -183,10 +195,10 @@ void UringBackend::request_again(Completion& completion, CompletionList& complet
 
 void UringBackend::poll(CompletionList& completed, uint64_t wait_ns) {
     enable();
-    const bool may_sleep = wait_ns > 0 && sleep_gate_.prepare_sleep();
+    const bool may_sleep = wait_ns > 0 && !ring_->has_answer() && sleep_gate_.prepare_sleep();
     disk_requests_waiting_ = 0;
     if (std::exchange(expects_more_, false) && may_sleep) ring_->gather();
-    ring_->enter(may_sleep && !ring_->has_answers() ? wait_ns : 0);
+    ring_->enter(may_sleep && !ring_->has_answer() ? wait_ns : 0);
     sleep_gate_.end_sleep();
     reap(completed);
     workers_.push(worker_operations_);

@@ -6,7 +6,7 @@
 // - The kernel waits for sockets by itself, also for those that do not block (Linux 5.15).
 // - What the kernel would give to a thread of its own anyway, or has no request for, is done by
 //   disk workers: syncing, opening, punching, zeroing, extents, closing a file. So is, anew, a read
-//   or write that moved less than it was told to.
+//   or write that moved less than it was told to, and each that FileTransfers gives them.
 // - The ring is first in, first out: whoever is told that a request has ended may use its cookie
 //   again, since a request to cancel the old one was taken before.
 #pragma once
@@ -40,7 +40,7 @@ class UringBackend final : public Backend {
     void expect_more() override { expects_more_ = true; }
     void cancel(Completion& completion, CompletionList& completed) override;
     void wake() override;
-    uint32_t disk_depth() const override { return requests_in_flight_max; }
+    uint32_t disk_depth() const override;
     Result<Fd> open_socket(AddressFamily family) override;
     Result<Fd> listen(const ListenOptions& options) override;
     void shutdown(Fd socket, ShutdownKind kind) override;
@@ -66,6 +66,7 @@ class UringBackend final : public Backend {
     void end_connect(Completion& completion, int64_t result, CompletionList& completed);
     void end_transfer(Completion& completion, int64_t result, CompletionList& completed);
 
+    const FileTransfers file_transfers_;
     std::unique_ptr<Uring> ring_;
     std::array<msghdr, Uring::entries> messages_{};  // One for each of the ring's places.
     FdTable<Slot> slots_;

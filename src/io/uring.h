@@ -56,10 +56,11 @@ class Uring {
     // no wake-up, and one receive brings several requests of a client.
     void gather();
 
-    bool has_answers() const { return io_uring_cq_ready(&ring_) > 0; }
-
     // The same for a ring that may be denied: 0 or more, or a negated errno.
     int32_t try_enter(uint64_t wait_ns);
+
+    // Without a system call, what the kernel has told already.
+    bool has_answer() const { return io_uring_cq_ready(&ring_) > 0; }
 
     // False when there is none. Cookies are the caller's, 1 excepted.
     bool take_answer(Answer& answer);

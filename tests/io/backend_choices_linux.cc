@@ -1,5 +1,6 @@
 // The kqueue backend, and the same on a queue that misbehaves within its rights: it is interrupted,
-// tells less than it knows, and reports sockets that are not ready.
+// tells less than it knows, and reports sockets that are not ready; io_uring with either way to
+// read and write files.
 #include "io/backend_kqueue.h"
 #include "io/backend_uring.h"
 #include "io/kernel_queue.h"
@@ -44,16 +45,24 @@ Result<std::unique_ptr<Backend>> make_chaotic_backend(const BackendOptions& opti
         std::make_unique<KqueueBackend>(std::make_unique<KernelQueue>(number), options));
 }
 
+Result<std::unique_ptr<Backend>> make_uring_for_sockets(const BackendOptions& options) {
+    BackendOptions chosen = options;
+    chosen.file_transfers = FileTransfers::on_disk_workers;
+    return make_uring_backend(chosen);
+}
+
 }  // namespace
 
 // Where io_uring is denied, the tests of UringTest are skipped and say why.
 std::span<const BackendChoice> backend_choices() {
-    static constexpr std::array<BackendChoice, 3> all = {
+    static constexpr size_t without_uring = 2;
+    static constexpr std::array<BackendChoice, 4> all = {
         BackendChoice{.name = "kqueue", .make = make_kqueue_backend},
         BackendChoice{.name = "kqueue_with_chaos", .make = make_chaotic_backend},
         BackendChoice{.name = "io_uring", .make = make_uring_backend},
+        BackendChoice{.name = "io_uring_for_sockets", .make = make_uring_for_sockets},
     };
-    return std::span(all).first(probe_uring() == 0 ? all.size() : all.size() - 1);
+    return std::span(all).first(probe_uring() == 0 ? all.size() : without_uring);
 }
 
 }  // namespace blockd::io

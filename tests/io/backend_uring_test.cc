@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <set>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -129,12 +130,12 @@ TEST_F(UringTest, GathersForAMomentAlthoughThereIsAnAnswer) {
     const uint64_t begin_ns = monotonic_now_ns();
     ring.gather();
     EXPECT_GE(monotonic_now_ns() - begin_ns, Uring::gather_ns);
-    EXPECT_TRUE(ring.has_answers());
+    EXPECT_TRUE(ring.has_answer());
     Uring::Answer answer{};
     EXPECT_TRUE(ring.take_answer(answer));
 
     ring.gather();
-    EXPECT_FALSE(ring.has_answers()) << "nor does it wait for one";
+    EXPECT_FALSE(ring.has_answer()) << "nor does it wait for one";
 }
 
 // What the gathering does not bring is slept for as ever.
@@ -162,6 +163,37 @@ TEST_F(UringBackendTest, AnExpectationThatFailsDelaysNothing) {
 TEST_F(UringBackendTest, NamesItselfAndItsDepth) {
     EXPECT_STREQ(loop->backend_name(), "io_uring");
     EXPECT_EQ(loop->disk_depth(), UringBackend::requests_in_flight_max);
+}
+
+// The one worker is held by a FIFO, whose opening lasts until somebody opens it for writing. A read
+// waits behind it and can be taken back; the kernel would have ended it.
+TEST_F(UringTest, DiskWorkersReadFilesWhereTheyAreToldTo) {
+    support::TemporaryDirectory directory;
+    support::write_file(directory.file("data"), std::string(4096, 'x'));
+    const std::string fifo = directory.file("fifo");
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    Loop loop(std::move(*make_uring_backend(
+        {.disk_workers = 1, .file_transfers = FileTransfers::on_disk_workers})));
+    EXPECT_EQ(loop.disk_depth(), 1u);
+    const int file = ::open(directory.file("data").c_str(), O_RDONLY | O_CLOEXEC);
+    Buffer buffer(4096);
+    Outcome<Fd> opening;
+    Outcome<uint32_t> reading;
+    loop.open(opening.completion, {.path = fifo.c_str(), .flags = O_RDONLY, .mode = 0},
+              opening.callback());
+    loop.read(reading.completion, {.file = Fd(file), .buffer = buffer.bytes(), .offset = 0},
+              reading.callback());
+    loop.tick();
+    loop.cancel(reading.completion);
+    loop.tick();
+    EXPECT_TRUE(reading.is_error(ErrorCode::canceled));
+
+    int writer = -1;
+    for (; writer < 0; loop.run_for_ns(millisecond_ns)) {  // ENXIO: the worker is not there yet.
+        writer = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    }
+    while (loop.in_flight_count() > 0) loop.run_for_ns(millisecond_ns);
+    for (const int fd : {int(opening.value()), writer, file}) ::close(fd);
 }
 
 // The kernel waits for either; its own flag is not asked.

@@ -72,8 +72,16 @@ class Backend {
     virtual Result<Address> peer_address(Fd socket) = 0;
 };
 
+// Who reads and writes files where the kernel could do it by itself, on io_uring. On kqueue it is
+// always the disk workers.
+enum class FileTransfers : uint8_t {
+    in_kernel,        // For direct IO: the disk moves the bytes.
+    on_disk_workers,  // For the page cache: the kernel would copy from it on the loop's thread.
+};
+
 struct BackendOptions {
     uint32_t disk_workers = 16;  // 1 to disk_workers_max. 4 give half of 16's speed at depth 32.
+    FileTransfers file_transfers = FileTransfers::in_kernel;
 };
 inline constexpr uint32_t disk_workers_max = 256;
 
